@@ -1,0 +1,3 @@
+module runnel.bench
+
+go 1.19

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net_bench.c: connections over the loopback, server and clients in one process; go/net_rows.go does the same.
+ *
+ * A row of the load kind runs for RUNNEL_BENCH_MS (at least 100) after as long a warm-up, and reports per request: NAME in ns of
+ * time, NAME_cpu in ns of CPU of the whole process (both sides and the kernel), NAME_p50 and NAME_p99 in us.
+ */
+#include "bench.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+enum { MAX_SIZE = 16384, BUCKETS = 64 * 16 };
+
+struct load {
+    rn_conn listener;
+    char address[RN_ADDR_TEXT];
+    size_t size;
+    bool over, measured;        /* atomic */
+    int64_t requests;           /* atomic */
+    int64_t histogram[BUCKETS]; /* atomic */
+    rn_wg clients, servers;
+};
+
+/* 16 buckets for each power of two. */
+static int bucket(int64_t ns) {
+    if (ns < 16) return ns < 0 ? 0 : (int)ns;
+    int log = 63 - __builtin_clzll((unsigned long long)ns);
+    return log * 16 + (int)(ns >> (log - 4) & 15);
+}
+
+static double bucket_us(int b) {
+    int log = b / 16;
+    return (log < 4 ? b : (double)(16 + b % 16) * (double)(1ll << (log - 4))) / 1e3;
+}
+
+static double quantile(const struct load *l, double q) {
+    int64_t total = 0, seen = 0;
+    for (int i = 0; i < BUCKETS; i++) total += l->histogram[i];
+    for (int i = 0; i < BUCKETS; i++)
+        if ((seen += l->histogram[i]) >= (int64_t)((double)total * q)) return bucket_us(i);
+    return 0;
+}
+
+static double cpu_now(void) {
+    struct rusage r;
+    getrusage(RUSAGE_SELF, &r);
+    return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1e9 +
+           (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) * 1e3;
+}
+
+static void serve_one(struct load *l, rn_conn c) {
+    char buf[MAX_SIZE];
+    ssize_t n;
+    while ((n = rn_read(c, buf, sizeof buf)) > 0)
+        if (rn_write(c, buf, (size_t)n) != n) bench_die("net: short echo");
+    rn_conn_close(c);
+    rn_wg_done(&l->servers);
+}
+
+static void serve(struct load *l) {
+    rn_conn c;
+    while ((c = rn_accept(l->listener)) > 0) GO(serve_one, l, c);
+    if (c != -EBADF) bench_die("net: accept");
+    rn_wg_done(&l->servers);
+}
+
+static void client(struct load *l, rn_conn c) {
+    char buf[MAX_SIZE] = "";
+    while (!__atomic_load_n(&l->over, __ATOMIC_RELAXED)) {
+        int64_t t = bench_now();
+        if (rn_write(c, buf, l->size) < 0 || rn_read_full(c, buf, l->size) != (ssize_t)l->size)
+            bench_die("net: echo failed");
+        if (!__atomic_load_n(&l->measured, __ATOMIC_RELAXED)) continue;
+        __atomic_fetch_add(&l->histogram[bucket(bench_now() - t)], 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&l->requests, 1, __ATOMIC_RELAXED);
+    }
+    rn_conn_close(c);
+    rn_wg_done(&l->clients);
+}
+
+static void listen_on(struct load *l) {
+    rn_addr a;
+    l->listener = rn_listen("tcp", "127.0.0.1:0");
+    if (l->listener < 0 || rn_conn_local(l->listener, &a) < 0) bench_die("net: listen");
+    rn_addr_text(&a, l->address, sizeof l->address);
+}
+
+static rn_duration span(void) {
+    const char *s = getenv("RUNNEL_BENCH_MS");
+    long ms = s ? atol(s) : 100;
+    return (bench_is_quick() ? 5 : ms < 100 ? 100 : ms) * RN_MS;
+}
+
+static void report_load(const char *row, const struct load *l, double ns, double cpu) {
+    char name[64];
+    double n = l->requests ? (double)l->requests : 1;
+    bench_report(row, "ns/op", ns / n);
+    snprintf(name, sizeof name, "%s_cpu", row);
+    bench_report(name, "ns/op", cpu / n);
+    snprintf(name, sizeof name, "%s_p50", row);
+    bench_report(name, "us", quantile(l, 0.50));
+    snprintf(name, sizeof name, "%s_p99", row);
+    bench_report(name, "us", quantile(l, 0.99));
+}
+
+/* `idle` more connections do nothing. */
+static void load(const char *row, int64_t busy, size_t size, int64_t idle) {
+    struct load *l = calloc(1, sizeof *l);
+    rn_conn *quiet = calloc((size_t)idle + 1, sizeof *quiet);
+    l->size = size;
+    listen_on(l);
+    rn_wg_add(&l->clients, busy);
+    rn_wg_add(&l->servers, busy + idle + 1);
+    GO(serve, l);
+    for (int64_t i = 0; i < idle; i++)
+        if ((quiet[i] = rn_dial("tcp", l->address)) < 0) bench_die("net: dial (descriptors?)");
+    for (int64_t i = 0; i < busy; i++) {
+        rn_conn c = rn_dial("tcp", l->address);
+        if (c < 0) bench_die("net: dial");
+        GO(client, l, c);
+    }
+    rn_sleep(span());
+    double cpu = cpu_now(), t = (double)bench_now();
+    __atomic_store_n(&l->measured, true, __ATOMIC_RELAXED);
+    rn_sleep(span());
+    __atomic_store_n(&l->measured, false, __ATOMIC_RELAXED);
+    cpu = cpu_now() - cpu;
+    t = (double)bench_now() - t;
+    __atomic_store_n(&l->over, true, __ATOMIC_RELAXED);
+    rn_wg_wait(&l->clients);
+    for (int64_t i = 0; i < idle; i++) rn_conn_close(quiet[i]);
+    rn_conn_close(l->listener);
+    rn_wg_wait(&l->servers);
+    report_load(row, l, t, cpu);
+    free(quiet);
+    free(l);
+}
+
+ROW_ONCE(net_echo_64x64) { load("net_echo_64x64", bench_size(64, 4), 64, 0); }
+ROW_ONCE(net_echo_512x64) { load("net_echo_512x64", bench_size(512, 4), 64, 0); }
+ROW_ONCE(net_echo_64x16k) { load("net_echo_64x16k", bench_size(64, 4), 16384, 0); }
+ROW_ONCE(net_echo_200) { load("net_echo_200", bench_size(200, 4), 64, 0); }
+ROW_ONCE(net_echo_200_idle) {
+    load("net_echo_200_idle", bench_size(200, 4), 64, bench_size(7500, 8));
+}
+
+/* A connection made, accepted and closed on both sides. */
+static void drop(rn_conn l) {
+    rn_conn c;
+    while ((c = rn_accept(l)) > 0) rn_conn_close(c);
+}
+
+ROW(net_accept_close) {
+    struct load l;
+    char end;
+    listen_on(&l);
+    GO(drop, l.listener);
+    bench_reset();
+    for (int64_t i = 0; i < n; i++) {
+        rn_conn c = rn_dial("tcp", l.address);
+        if (c < 0 || rn_read(c, &end, 1) != 0) bench_die("net: dial");
+        rn_conn_close(c);
+    }
+    bench_stop();
+    rn_conn_close(l.listener);
+}
+
+/* A round trip between two goroutines over a socket pair. */
+static void bounce(rn_conn c) {
+    char b;
+    while (rn_read(c, &b, 1) == 1)
+        if (rn_write(c, &b, 1) != 1) break;
+    rn_conn_close(c);
+}
+
+ROW(net_pingpong) {
+    rn_conn c[2];
+    char b = 0;
+    if (rn_socketpair(SOCK_STREAM, c) < 0) bench_die("net: socketpair");
+    GO(bounce, c[1]);
+    bench_reset();
+    for (int64_t i = 0; i < n; i++)
+        if (rn_write(c[0], &b, 1) != 1 || rn_read(c[0], &b, 1) != 1) bench_die("net: ping");
+    bench_stop();
+    rn_conn_close(c[0]);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * relay.h: how the parts of relay are joined.
+ *
+ *   main        accepts, takes a place from `places` for each session, listens to signals, drains
+ *   session.c   a goroutine for each client: dials a backend, copies both ways (a second goroutine for one way)
+ *   backend.c   which backend is next, which are up; a goroutine that looks after them
+ *
+ * `relay.lock` protects the counts of backends and the list of sessions; nobody does I/O under it.
+ */
+#ifndef RELAY_H
+#define RELAY_H
+
+#include <runnel.h>
+
+enum { BACKENDS = 64, CHUNK = 32 * 1024 };
+
+enum balance { ROUND_ROBIN, LEAST };
+
+struct backend {
+    const char *network, *address;
+    bool up;
+    int64_t active, total, failures;
+    int64_t bytes_in, bytes_out; /* from clients, to clients */
+};
+
+struct session {
+    struct session *next, *prev;
+    rn_conn client, server; /* server: 0 until there is one */
+    int64_t last;           /* atomic: when bytes last came, either way */
+    int64_t bytes[2];       /* each written by one goroutine, read when both are done */
+    rn_wg copies;
+    bool over; /* to be ended: no new server */
+};
+
+extern struct relay {
+    enum balance balance;
+    rn_duration connect_timeout, idle_timeout, health_interval, drain;
+    struct backend backends[BACKENDS];
+    int nbackends;
+    rn_mutex lock;
+    int next; /* of the round robin */
+    struct session *sessions;
+    int64_t active, accepted, refused; /* refused: no backend took it */
+    rn_wg running;                     /* sessions */
+    rn_sem places;
+} relay;
+
+/* "tcp" or "unix", by what the address looks like. */
+const char *network_of(const char *address);
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The next backend that is not in `tried`, an active connection counted for it; -1: none is left. */
+int backend_pick(const bool tried[BACKENDS]);
+void backend_failed(int i, int error);
+void backend_release(int i, int64_t in, int64_t out);
+/* Two goroutines' bodies. */
+void look_after_backends(void);
+void look_after_sessions(void);
+
+void session_start(rn_conn client);
+void sessions_end(void); /* all of them, now */
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * chan.h: the inside of a channel, for the files of this folder and for the observers.
+ *
+ * Go's hchan, with a lock that can be biased. While a channel is used from one P only, that P's own
+ * protocol (core.h) is all the exclusion it needs: between entering and leaving the runtime the M has the channel to
+ * itself, without any atomic instruction. The first operation from elsewhere revokes the bias.
+ *
+ * c->bias:  FRESH   nobody has used it yet
+ *           a P     only that P's M touches the channel, inside a section (rn__enter, rn__section_open)
+ *           SHARED  c->lock protects it
+ * FRESH -> P or SHARED by CAS; P -> SHARED by whoever holds c->lock, who then waits until the P's M
+ * is in no section; SHARED -> P by an M of that P that holds c->lock.
+ *
+ * All other fields are under that exclusion. qcount, closed and the heads of the queues are stored with
+ * atomic stores, as the non-blocking forms glance at them.
+ *
+ * Invariants (shared/SEMANTICS.md): one of sendq and recvq is empty, but for selects that wait both ways; qcount > 0: recvq
+ * empty; qcount < dataqsiz: sendq empty.
+ *
+ * A waiter lies on the stack of the parked goroutine or thread. It may be touched while it is queued, and by
+ * whoever dequeued it until he makes its owner ready.
+ */
+#ifndef RN_CHAN_CHAN_H
+#define RN_CHAN_CHAN_H
+
+#include <runnel/chan.h>
+#include <runnel/select.h>
+
+#include "sched/core.h"
+
+struct rn__hchan;
+
+struct rn__waiter {
+    struct rn__waiter *next, *prev;
+    struct rn__g *g;
+    void *v; /* the value to send, or where the received one goes; NULL: dropped */
+    struct rn__hchan *c;
+    struct rn__waiter *same; /* ring of the waiters of one select on one channel */
+    int32_t index;           /* of the select's case */
+    bool select;             /* to be claimed by CAS on g->select_done 0 -> 1 */
+    bool queued;
+    bool send;
+    bool ok; /* it was served; false: closed */
+};
+
+struct rn__waitq {
+    struct rn__waiter *first, *last;
+};
+
+struct rn__hchan {
+    struct rn__p *bias;
+    struct rn__lock lock;
+    uint32_t closed;
+    size_t qcount, dataqsiz;
+    size_t sendx, recvx;
+    uint32_t elemsize;
+    uint32_t refs;
+    char *buf;
+    struct rn__waitq recvq, sendq;
+    struct rn__p *last; /* whose P had the shared lock last, and how often in a row */
+    uint32_t streak;
+    struct rn__chan_owner *owner; /* a timer's channel (owned.h); NULL: an ordinary one */
+};
+
+#define RN__FRESH ((struct rn__p *)1)
+#define RN__SHARED ((struct rn__p *)2)
+
+/* ---- the lock (chan/lock.c) ---- */
+
+bool rn__chan_lock_slow(struct rn__hchan *c, struct rn__m *m);
+/* Lock by c->lock, whatever the bias; for several at once, in the order of addresses. */
+void rn__chan_lock_shared(struct rn__hchan *c, struct rn__m *m);
+
+/* Exclusion for one operation, in a section of m. Returns whether rn__chan_unlock has something to do. */
+RN_INLINE bool rn__chan_lock(struct rn__hchan *c, struct rn__m *m) {
+    if (likely(rn__load_relaxed(&c->bias) == m->p && !rn__chaos(64)))
+        return false; /* B2: the section orders it */
+    return rn__chan_lock_slow(c, m);
+}
+
+RN_INLINE void rn__chan_unlock(struct rn__hchan *c, bool locked) {
+    if (unlikely(locked)) rn__lock_release(&c->lock);
+}
+
+/* ---- rendezvous (chan/chan.c): one operation, seen from two sides; used by send, receive and select ---- */
+
+enum rn__outcome {
+    RN__WOULD_BLOCK,
+    RN__DONE,
+    RN__CLOSED,
+};
+
+/* With the channel locked. *wake: whom to make ready after the unlock. */
+enum rn__outcome rn__chan_send_locked(struct rn__hchan *c, const void *v, struct rn__g **wake);
+enum rn__outcome rn__chan_recv_locked(struct rn__hchan *c, void *v, struct rn__g **wake);
+void rn__chan_enqueue(struct rn__hchan *c, struct rn__waiter *w);
+void rn__chan_dequeue(struct rn__hchan *c, struct rn__waiter *w);
+
+/* What TSan is told when a waiter parks and when it goes on. */
+void rn__chan_san_park(struct rn__waiter *w);
+void rn__chan_san_resume(struct rn__waiter *w);
+
+/*
+ * What a goroutine parked in a select waits for: `on` of its G. For observers; only while it is parked. The channels
+ * are those that are not NULL, a channel of several cases as often; timed: a time ends it, too.
+ */
+uint32_t rn__select_nchans(const void *on);
+struct rn__hchan *rn__select_chan(const void *on, uint32_t i);
+bool rn__select_timed(const void *on);
+
+void rn__block_forever(enum rn__reason why) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * poller.h: the contract between the scheduler's poll room and the kernel's readiness interface. One
+ * body is linked: epoll.c. A body over io_uring or kqueue meets the same contract in a file of its own.
+ *
+ * A body reports edges: that a descriptor became readable or writable since it was last reported. It may report
+ * too much, never too little: what is ready when a descriptor is added is an edge too. A report may come late, after
+ * rn__poller_del: the caller puts something into the cookie that tells a new use from an old one.
+ *
+ * Threads: all functions may be called by any threads at the same time, after one rn__poller_open has
+ * returned 0. An edge goes to one of those that wait.
+ */
+#ifndef RUNNEL_OS_POLLER_H
+#define RUNNEL_OS_POLLER_H
+
+#include <runnel/base.h>
+
+/* What happened to a descriptor. Errors and hang-ups are reported as both: the system call tells which. */
+enum rn__poll_events {
+    RN__POLL_READ = 1,  /* data, a connection, the end of the stream, urgent data */
+    RN__POLL_WRITE = 2, /* room to write, connected */
+};
+
+struct rn__poll_event {
+    uint64_t cookie;
+    uint32_t events; /* of enum rn__poll_events */
+};
+
+/* The cookie that the body keeps for itself. */
+#define RN__POLLER_COOKIE UINT64_MAX
+
+/* Open the one poller of the process. 0 or -errno; may be tried again after a failure. One caller at a time. */
+int rn__poller_open(void);
+
+/*
+ * Report what happens to fd, in both directions, with this cookie. A descriptor is added once.
+ * 0; -EPERM: always ready (a regular file); -EEXIST: is added already; -ENOMEM, -ENOSPC: no more room; -EBADF.
+ */
+int rn__poller_add(int fd, uint64_t cookie);
+
+/* Report no more. To be called before the descriptor is closed. Harmless if it was not added. */
+void rn__poller_del(int fd);
+
+/*
+ * Wait for edges: up to `timeout` ns; not at all if 0; without end if negative. Fills at most `n` and returns how many:
+ * 0 after the time, a signal or rn__poller_wake. Only a wait with a timeout that is not 0 takes a wake.
+ */
+int rn__poller_wait(struct rn__poll_event *ev, int n, rn_duration timeout);
+
+/*
+ * Make a running wait return, or the next one that begins. Several wakes may become one: whoever returns from a
+ * wait sees all that was done before each rn__poller_wake that it swallowed.
+ */
+void rn__poller_wake(void);
+
+#endif

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core.h: G, M and P, for the scheduler's own files and for the observers.
+ *
+ * G  a goroutine: saved registers, state, what it waits for. It lies at the top of its own stack, in
+ *    the page that the first frames touch anyhow. Plain threads in the runtime and the
+ *    threads' own stacks (g0) are Gs too, of other kinds, so that waiting and switching are written once.
+ * M  an OS thread. Never freed, so that anybody may look at one.
+ * P  a processor: the right to run goroutines, with a run queue, timers and free stacks.
+ *
+ * Who may touch what. All plain fields of a P belong to the M that has it *while that M is inside* the
+ * runtime, or to whoever has claimed that M. This is the one protocol that the run queue, stealing, retaking,
+ * stopping the world and the channels' biased lock are built on:
+ *
+ *   M, entering:  inside = OP;  light fence;  look at claim     (rn__enter, no atomic instruction)
+ *   claimant:     claim = CLAIMED;  heavy fence;  look at inside
+ *
+ * One of the two sees the other. If the M is OUTSIDE it stays out of the runtime until the claim ends: its
+ * P is the claimant's, to steal from, or to take away for good (TAKEN). If it is inside, the claimant
+ * waits a little or gives up. SCHED means: inside, and not in a channel's biased section: the
+ * state of who waits for a lock or looks for work, for which revokers of a bias need not wait.
+ *
+ * m->inside   written by the M's own thread only
+ * m->claim    FREE -> CLAIMED by a claimant's CAS; CLAIMED -> FREE or TAKEN by that claimant;
+ *             TAKEN -> FREE by the M itself; FOREIGN for ever in the M of a plain thread;
+ *             FORKED for ever in a child of fork
+ * m->p, p->m  by the M while inside (acquire_p, release_p), or by its claimant
+ */
+#ifndef RN_SCHED_CORE_H
+#define RN_SCHED_CORE_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <runnel/go.h>
+
+#include "arch.h"
+#include "base/atomic.h"
+#include "base/chaos.h"
+#include "base/die.h"
+#include "os/barrier.h"
+#include "os/lock.h"
+#include "os/sanitizer.h"
+#include "sched/sched.h"
+#include "sched/timer.h"
+
+#define RN__MAX_STACK ((size_t)1 << 30)
+enum { RN__MAX_THREADS = 10000 };
+enum { RN__RING = 256, RN__MAX_PROCS = 256, RN__FAIR_TICKS = 64, RN__NAME = 32 };
+
+enum rn__state {
+    RN__IDLE,     /* no goroutine here (also what a trimmed stack reads as) */
+    RN__RUNNABLE, /* in a run queue, or about to be put there by whoever made it ready */
+    RN__RUNNING,
+    RN__WAITING, /* parked: off its stack or, a thread, committed to sleep */
+    RN__DEAD,    /* ended; the stack is about to be reused */
+};
+
+enum rn__gkind { RN__GOROUTINE, RN__THREAD, RN__G0 };
+
+struct rn__defer;
+struct rn__try;
+struct rn__panic_record;
+
+struct rn__g {
+    /* What a switch touches. */
+    struct rn__ctx ctx;
+    struct rn__g *next; /* in a run queue or list */
+    uint32_t state;
+    uint32_t wired; /* not 0: locked to a thread, or other reasons to go through g0 */
+    void *param;    /* what woke it: for who parked */
+    uint32_t select_done;
+    uint32_t kind;
+    void *eh[2]; /* libstdc++'s exception state while it does not run */
+    /* What only parking, dying and observers touch. */
+    uint64_t id;
+    void *on;
+    rn_time since; /* when it parked, by the coarse clock */
+    uint32_t reason;
+    uint32_t stack_class;
+    struct rn__defer *defers;
+    struct rn__try *tries;
+    char *lo, *hi; /* the stack: lo is above the guard */
+    uint64_t creator;
+    void *creator_pc;
+    void (*fn)(void);
+    struct rn__m *locked_m;
+    uint32_t locks;
+    uint32_t sleep;  /* futex of a plain thread */
+    struct rn__m *m; /* the thread that runs it, or ran it last */
+    void *tsan_fiber;
+    void *asan_save;
+    const char *asan_bottom;
+    size_t asan_size;
+    struct rn__panic_record *panicking; /* sched/panic.c */
+    uint32_t exiting;                   /* calls of rn_goexit under way */
+    char name[RN__NAME];
+    uint32_t reached; /* the leak finder's, while the world stands still */
+};
+
+enum rn__inside { RN__OUTSIDE, RN__OP, RN__SCHED };
+enum rn__claim { RN__FREE, RN__CLAIMED, RN__TAKEN, RN__FOREIGN, RN__FORKED };
+
+struct rn__m {
+    /* The thread's own, at each operation. */
+    uint32_t inside;
+    uint32_t claim; /* others write it, rarely */
+    struct rn__p *p;
+    struct rn__g *g;
+    void (*after)(void *); /* to run on the far side of the switch under way */
+    void *after_arg;
+    void **eh;            /* libstdc++'s exception state of this thread, if there is libstdc++ */
+    struct rn__g *picked; /* chosen by who switched to g0, for g0 to run */
+    uint64_t random;
+    bool spinning;
+    /* Rarely. */
+    struct rn__g g0;
+    struct rn__g *locked_g;
+    RN_ALIGNED_LINE uint32_t wake; /* futex: 1 = there is something for you */
+    struct rn__p *next_p;          /* a P handed over with the wake-up */
+    struct rn__m *idle_next;       /* under sched.lock */
+    bool idle;                     /* in the idle list; under sched.lock */
+    bool quit;                     /* woken to end */
+    bool blocked;                  /* a plain thread that sleeps in the runtime; under sched.lock */
+    bool polling;                  /* sleeps in the poller rather than on `wake` */
+    pthread_t thread;
+    int tid;
+    struct rn__m *all_next;
+    struct rn__m *free_next;
+    void *altstack;
+    void *go_regs; /* the thread's rn__go_regs, where the last arguments of rn_go still lie */
+    /* Where its stack begins and what the signal's handler needs begins while the leak finder holds it; NULL: not held. */
+    char *held_sp, *held_at;
+    uint64_t seen_tick; /* sysmon's */
+    rn_time seen_when;
+    rn_time seen_cpu;
+    struct rn__g self; /* what stands for a plain thread */
+};
+
+struct rn__p {
+    /* The owner's. */
+    struct rn__m *m;
+    uint32_t tick; /* switches: sysmon sees by it that the P moves */
+    uint32_t head, tail;
+    struct rn__g *runnext;
+    struct rn__g *ring[RN__RING];
+    struct rn__g *free; /* stacks of the default class, last in first out */
+    uint32_t nfree;
+    uint32_t id;
+    uint64_t next_id, end_id; /* goroutine numbers at hand */
+    int64_t started, ended;   /* goroutines; sums give rn_goroutines */
+    uint32_t bias_debt;       /* chan/lock.c: so many fresh channels are not biased to it */
+    uint32_t eager;           /* sysmon: who is made ready here waits long: wake others at once */
+    RN_ALIGNED_LINE struct rn__timers timers;
+    /* sched.lock's. */
+    RN_ALIGNED_LINE struct rn__p *idle_next;
+    bool idle;
+    /* sysmon's. */
+    uint32_t seen_tick;
+    struct rn__m *seen_m;
+    rn_time seen_when;
+    rn_time seen_cpu;
+};
+
+/* All that is shared. Plain fields are under `lock`; those marked `atomic` are read without. */
+struct rn__sched {
+    struct rn__lock lock;
+    struct rn__globq {
+        struct rn__g *
+            *slot; /* a ring of `cap`, a power of two; address space is reserved for `most` */
+        uint32_t cap, most, head;
+    } global;               /* sched/runq.c */
+    uint32_t nglobal;       /* atomic */
+    struct rn__m *idle_ms;  /* last in, first out */
+    uint32_t nms, nidle_ms; /* threads of ours, without sysmon; those that sleep in stop_m */
+    uint32_t nlocked_idle;  /* those that wait for the goroutine they are locked to */
+    struct rn__p *idle_ps;
+    RN_ALIGNED_LINE uint32_t nidle_ps; /* atomic */
+    uint32_t nspinning;                /* atomic: Ms that look for work */
+    uint32_t procs;                    /* atomic */
+    uint32_t cpus;                     /* that this process may use; constant */
+    uint32_t stuck;                    /* atomic: sysmon has seen a P whose run-next waits long */
+    uint32_t stopping;                 /* atomic: the world is to stand still */
+    RN_ALIGNED_LINE struct rn__m *keeper; /* the idle M that sleeps until the next timer */
+    rn_time keeper_until;                 /* atomic */
+    uint32_t foreign_outside; /* plain threads that used the runtime and are not blocked in it */
+    uint32_t foreign_blocked;
+    uint32_t in_run;         /* those blocked in rn_run: without any there is no deadlock */
+    uint32_t looks;          /* how often sysmon has found only service threads besides */
+    uint32_t sysmon_tid;     /* atomic */
+    uint32_t look_again;     /* atomic: sysmon is to look for a deadlock now and then */
+    bool main_exited;        /* the function of rn_run called rn_goexit */
+    struct rn__m *all_ms;    /* atomic: grows at its head only */
+    struct rn__m *free_ms;   /* records of threads that are gone */
+    uint64_t next_goid;      /* atomic */
+    int64_t foreign_started; /* atomic */
+    rn_time coarse_now;      /* atomic: the time, as of sysmon's last look */
+    uint32_t max_threads;
+    uint32_t
+        outsiders; /* atomic: who may make goroutines ready from outside (signals): no deadlock then */
+    uint32_t sysmon_asleep; /* atomic: futex; 1: it sleeps until something runs */
+    size_t default_stack;
+    sigset_t mask; /* the signal mask that our threads get: that of who started the runtime */
+    struct rn__p *ps[RN__MAX_PROCS];
+};
+extern struct rn__sched rn__sched RN_HIDDEN;
+
+/* The M of threads that have not used the runtime yet: its claim is FOREIGN, so that entering looks closer. */
+extern struct rn__m rn__nobody RN_HIDDEN;
+
+/* What descriptors add to the idle path (sched/poll.c); NULL until the first is waited for. */
+struct rn__poll_hooks {
+    bool (*active)(void);             /* does anybody wait for a descriptor? */
+    int (*poll)(rn_duration timeout); /* make ready who can go on; returns how many; inside */
+    void (*wake)(void);               /* interrupt a poll with a time-out */
+};
+extern const struct rn__poll_hooks *rn__poll_hooks;
+
+/* The hooks if somebody waits for a descriptor, else NULL. H1: pairs with rn__poll_begins */
+RN_INLINE const struct rn__poll_hooks *rn__polling(void) {
+    const struct rn__poll_hooks *h = rn__load_acquire(&rn__poll_hooks);
+    return h && h->active() ? h : NULL;
+}
+
+/* Inside. Once, when there are hooks. */
+void rn__poll_begins(const struct rn__poll_hooks *hooks);
+
+/* ---- entering and leaving ---- */
+
+struct rn__m *rn__enter_slow(struct rn__m *m) RN_HIDDEN;
+
+RN_INLINE struct rn__m *rn__enter(void) {
+    struct rn__m *m = rn__arch_tls_m();
+    rn__store_relaxed(&m->inside, (uint32_t)RN__OP);
+    rn__barrier_light(); /* B1: pairs with the heavy fence in rn__claim_p */
+    /* C1: pairs with C2 in rn__unclaim_m and rn__take_p: what the claimant did to our P */
+    if (unlikely(rn__load_acquire(&m->claim) != RN__FREE)) m = rn__enter_slow(m);
+    return m;
+}
+
+/* `m` is the thread's own: read anew after anything that may have switched. */
+RN_INLINE void rn__leave(struct rn__m *m) {
+    rn__store_release(&m->inside, (uint32_t)RN__OUTSIDE); /* I1: pairs with I2 in rn__claim_p */
+    rn__chaos_yield(16);
+}
+
+/*
+ * Begin a section in which what is biased to our P is ours alone; it lasts until the M leaves, switches, or waits
+ * for a lock. Before the bias is looked at.
+ */
+RN_INLINE void rn__section_open(struct rn__m *m) {
+    rn__store_relaxed(&m->inside, (uint32_t)RN__OP);
+    rn__barrier_light(); /* B2: pairs with the heavy fence of a revoker */
+}
+
+/* ---- claims (sched/claim.c) ---- */
+
+void rn__claim_init(void);
+
+/* Claim the M that has p. NULL: none has it, somebody else claims, or it is inside for too long. */
+struct rn__m *rn__claim_p(struct rn__p *p, int patience);
+void rn__unclaim_m(struct rn__m *m);
+/* Take the P away from an M that we have claimed: ends the claim; the P is ours. */
+struct rn__p *rn__take_p(struct rn__m *m);
+/* Wait until the M that has p (if any) is in no biased section. For revokers, after their heavy fence. */
+void rn__wait_section(struct rn__p *p);
+
+/* ---- switching (sched/proc.c) ---- */
+
+void rn__san_before(struct rn__g *from, struct rn__g *to) RN_HIDDEN;
+void rn__san_after(struct rn__g *self) RN_HIDDEN;
+
+RN_INLINE void rn__run_after(struct rn__m *m) {
+    void (*fn)(void *) = m->after;
+    if (fn) {
+        m->after = NULL;
+        fn(m->after_arg);
+    }
+}
+
+RN_INLINE void rn__switch(struct rn__m *m, struct rn__g *from, struct rn__g *to) {
+    m->g = to;
+    if (unlikely(m->eh != NULL)) {
+        from->eh[0] = m->eh[0], from->eh[1] = m->eh[1];
+        m->eh[0] = to->eh[0], m->eh[1] = to->eh[1];
+    }
+    if (unlikely(rn__sanitized)) rn__san_before(from, to);
+    rn__arch_switch(&from->ctx, &to->ctx);
+    if (unlikely(rn__sanitized)) rn__san_after(from);
+}
+
+/* Park the caller's G, which has enqueued itself. The fast form of rn__park for the channels. */
+void rn__park_on(struct rn__m *m, enum rn__reason why, void *on, void (*unlock)(void *), void *arg);
+void rn__ready_on(struct rn__m *m, struct rn__g *g);
+/* The same for one that rn__ready_late may wake: `unlock` must call rn__parked first. */
+void rn__park_late(struct rn__m *m, enum rn__reason why, void *on, void (*unlock)(void *),
+                   void *arg);
+/* Switch away from g for good or until it is made ready; `after(arg)` runs on the far side. */
+void rn__away(struct rn__m *m, struct rn__g *g, void (*after)(void *), void *arg);
+void rn__go_over(void) __attribute__((noreturn));
+void rn__parked(struct rn__g *g);
+
+/* ---- queues (sched/runq.c) ---- */
+
+#ifdef RN_CHAOS
+#define rn__ring_size() 4u
+#else
+#define rn__ring_size() ((uint32_t)RN__RING)
+#endif
+
+struct rn__g *rn__runq_pick(struct rn__p *p);
+struct rn__g *rn__runq_pick_fairly(struct rn__p *p);
+void rn__runq_put(struct rn__p *p, struct rn__g *g);
+void rn__runq_drain(struct rn__p *p);
+bool rn__runq_empty(struct rn__p *p);
+void rn__global_put(struct rn__g *g);
+void rn__global_init(void);
+void rn__global_put_list(struct rn__g *head);
+struct rn__g *rn__global_get(struct rn__p *p);
+struct rn__g *rn__steal(struct rn__m *m, bool runnext_too);
+
+/* ---- threads and idling (sched/idle.c) ---- */
+
+void rn__wake_p(void);
+void rn__schedule(struct rn__m *m) __attribute__((noreturn));
+void rn__handoff(struct rn__p *p);
+void rn__acquire_p(struct rn__m *m, struct rn__p *p);
+struct rn__p *rn__release_p(struct rn__m *m);
+struct rn__p *rn__idle_p_get(void);
+void rn__idle_p_put(struct rn__p *p);
+void rn__idle_p_remove(struct rn__p *p);
+void rn__m_wake(struct rn__m *m);
+int rn__m_start(struct rn__p *p, bool spinning);
+rn_time rn__first_timer(void);
+void rn__run_timers(void);
+
+/* ---- threads (sched/thread.c) ---- */
+
+/* A new thread of ours that begins with p. 0, or -EAGAIN: the system has none, or there are as many as allowed. */
+int rn__thread_create(struct rn__p *p, bool spinning);
+/* The end of an M that has no P and is in no list. */
+void rn__thread_exit(struct rn__m *m) __attribute__((noreturn));
+/* With sched.lock: is everybody asleep, for ever? Then says so and ends the program. */
+void rn__check_dead(void);
+/* The same for sysmon, that asks again. Takes sched.lock. */
+void rn__check_dead_again(void);
+
+struct rn__m *rn__thread_register(void);
+void rn__thread_park(struct rn__m *m, struct rn__g *g, void (*unlock)(void *), void *arg);
+void rn__thread_ready(struct rn__g *g);
+struct rn__m *rn__m_new(void);
+
+/* ---- stacks (sched/stack.c) ---- */
+
+void rn__stack_init(void);
+struct rn__g *rn__stack_get(struct rn__p *p, size_t size);
+void rn__stack_put(struct rn__p *p, struct rn__g *g);
+void rn__stack_trim(void);
+bool rn__stack_surplus(void);
+/* Calls fn for each G that was ever made, until fn returns false. For observers, with the world stopped. */
+void rn__stack_each(bool (*fn)(struct rn__g *, void *), void *arg);
+/* Calls fn with each range of addresses that is reserved for stacks. */
+void rn__stack_ranges(void (*fn)(char *lo, char *hi, void *arg), void *arg);
+/* The G whose guard page (or stack) contains this address, or NULL. Async-signal-safe. */
+struct rn__g *rn__stack_find(const void *addr, bool *in_guard);
+size_t rn__stack_size(const struct rn__g *g);
+
+/* ---- start (sched/start.c) ---- */
+
+void rn__start(void);
+void rn__sysmon_start(void);
+void rn__sysmon_wake(void);
+bool rn__is_main(struct rn__g *g);
+void rn__signal_stack(struct rn__m *m);
+void rn__signal_stack_drop(struct rn__m *m);
+void rn__signal_stack_range(const struct rn__m *m, char **lo, char **hi);
+void rn__signal_init(void);
+
+/* The observers (src/inspect) begin to look; the one call upwards, which also makes a static library contain them. */
+void rn__inspect_start(void);
+/* Set by them at start, before all threads. NULL: nothing to do. */
+extern void (*rn__sysmon_hook)(rn_time now); /* at each of sysmon's looks; it never sleeps deeply */
+extern void (*rn__run_end_hook)(void); /* rn_run's function has returned; its caller's thread */
+
+struct rn__g *rn__g_next(struct rn__g *g);
+
+/* After active() may have become true. With a keeper somebody polls or will; without, an M that is awake will, or sysmon makes one. (K2) */
+RN_INLINE void rn__poll_watched(void) {
+    if (!rn__load_seq_cst(&rn__sched.keeper)) rn__sysmon_wake();
+}
+
+/* Stop all others: on return no M but the caller's is inside or runs goroutines' runtime calls. */
+void rn__world_stop(void);
+void rn__world_start(void);
+
+#endif

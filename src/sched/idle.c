@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * idle.c: what an M does on its own stack: look for a goroutine to run, spin a little, sleep; and waking Ms.
+ *
+ * No wake-up is lost. Who makes work visible in a place where sleepers must see it (a ring, the global
+ * queue) then looks for idle Ps (W1). Who goes to sleep first puts its P among the idle ones, then
+ * executes a heavy fence, then looks at all queues once more (W2). One of the two sees the other. What sits
+ * in the run-next slot of a busy P is that P's own: it is the next thing it does. If its goroutine
+ * does not come back soon, sysmon wakes somebody.
+ *
+ * Searchers (spinning Ms): a waker does nothing while there is one, so a searcher that stops searching looks once
+ * more; one that finds work wakes the next if there are idle Ps.
+ *
+ * The keeper is the idle M that sleeps until exactly the next timer, or in the poller. Whoever goes
+ * to sleep when there is none becomes it. While something runs sysmon also looks at the timers.
+ *   arming:     first = when (timer.c);     light fence;  look at keeper_until
+ *   the keeper: keeper_until = what it saw; heavy fence;  look at every heap's first again   (K1)
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "os/clock.h"
+#include "os/futex.h"
+#include "sched/core.h"
+
+const struct rn__poll_hooks *rn__poll_hooks;
+
+enum {
+    SPIN_US = 30,     /* about what a wake-up costs */
+    SPIN_PAUSES = 8,  /* between two looks */
+    IDLE_SECONDS = 1, /* an M that was idle for so long ends, but for the last few */
+    KEEP_IDLE = 2,    /* so many Ms stay, however long they were idle */
+};
+enum wake { ASLEEP, WOKEN, LOOK_AGAIN };
+
+/* ---- Ps ---- */
+
+/* With sched.lock. */
+static void idle_p_push(struct rn__p *p) {
+    struct rn__sched *s = &rn__sched;
+    rn__assert(!p->idle, "idle: a P twice idle");
+    p->idle = true;
+    p->idle_next = s->idle_ps;
+    s->idle_ps = p;
+    rn__store_seq_cst(&s->nidle_ps, s->nidle_ps + 1);
+}
+
+/* With sched.lock. NULL: none, or the world is to stand still, or there are more Ps than rn_procs allows. */
+static struct rn__p *idle_p_pop(void) {
+    struct rn__sched *s = &rn__sched;
+    if (rn__load_relaxed(&s->stopping)) return NULL;
+    struct rn__p *p = s->idle_ps;
+    if (!p) return NULL;
+    s->idle_ps = p->idle_next;
+    p->idle = false;
+    rn__store_seq_cst(&s->nidle_ps, s->nidle_ps - 1);
+    return p;
+}
+
+void rn__idle_p_put(struct rn__p *p) {
+    rn__lock_acquire(&rn__sched.lock);
+    idle_p_push(p);
+    rn__lock_release(&rn__sched.lock);
+}
+
+/* Take a P out of the idle ones, where it is: rn_procs. */
+void rn__idle_p_remove(struct rn__p *p) {
+    rn__lock_acquire(&rn__sched.lock);
+    struct rn__p **at = &rn__sched.idle_ps;
+    while (*at != p) at = &(*at)->idle_next;
+    *at = p->idle_next;
+    p->idle = false;
+    rn__store_seq_cst(&rn__sched.nidle_ps, rn__sched.nidle_ps - 1);
+    rn__lock_release(&rn__sched.lock);
+}
+
+struct rn__p *rn__idle_p_get(void) {
+    rn__lock_acquire(&rn__sched.lock);
+    bool was_all_idle = rn__sched.nidle_ps == rn__load_relaxed(&rn__sched.procs);
+    struct rn__p *p = idle_p_pop();
+    rn__lock_release(&rn__sched.lock);
+    if (p && was_all_idle) rn__sysmon_wake();
+    return p;
+}
+
+void rn__acquire_p(struct rn__m *m, struct rn__p *p) {
+    rn__store_relaxed(&m->p, p);
+    rn__store_release(&p->m, m); /* P1: pairs with rn__claim_p */
+}
+
+struct rn__p *rn__release_p(struct rn__m *m) {
+    struct rn__p *p = m->p;
+    rn__store_relaxed(&m->p, NULL);
+    rn__store_release(&p->m, NULL);
+    return p;
+}
+
+/* ---- waking Ms ---- */
+
+static void interrupt(struct rn__m *m) {
+    /* M3: pairs with sleep_now: it sees our `wake` or we see that it polls */
+    if (rn__load_seq_cst(&m->polling))
+        rn__load_acquire(&rn__poll_hooks)->wake();
+    else
+        rn__futex_wake(&m->wake, 1);
+}
+
+/* m has been taken out of the idle list and may have been given a P. */
+void rn__m_wake(struct rn__m *m) {
+    rn__store_seq_cst(&m->wake, (uint32_t)WOKEN); /* M1: pairs with M2 in woken */
+    interrupt(m);
+}
+
+/* With sched.lock. */
+static void idle_m_push(struct rn__m *m) {
+    m->idle = true;
+    m->idle_next = rn__sched.idle_ms;
+    rn__sched.idle_ms = m;
+    rn__sched.nidle_ms++;
+}
+
+/* With sched.lock. */
+static void idle_m_remove(struct rn__m *m) {
+    struct rn__m **at = &rn__sched.idle_ms;
+    while (*at != m) at = &(*at)->idle_next;
+    *at = m->idle_next;
+    m->idle = false;
+    rn__sched.nidle_ms--;
+}
+
+/* The most recent sleeper, but rather not the keeper: its sleep is of use. With sched.lock. */
+static struct rn__m *idle_m_pop(void) {
+    struct rn__m *m = rn__sched.idle_ms;
+    if (!m) return NULL;
+    if (m == rn__load_relaxed(&rn__sched.keeper) && m->idle_next) m = m->idle_next;
+    idle_m_remove(m);
+    return m;
+}
+
+/* What p holds goes to the global queue, as no thread can be had for it. */
+static void park_p(struct rn__p *p, bool spinning) {
+    rn__runq_drain(p);
+    rn__idle_p_put(p);
+    if (spinning) rn__sub_seq_cst(&rn__sched.nspinning, 1);
+}
+
+/* Give p, which is ours, to an M that sleeps, or to a new one. 0, or -EAGAIN when no thread can be had. */
+int rn__m_start(struct rn__p *p, bool spinning) {
+    rn__lock_acquire(&rn__sched.lock);
+    struct rn__m *m = idle_m_pop();
+    rn__lock_release(&rn__sched.lock);
+    if (m) {
+        m->next_p = p;
+        m->spinning = spinning;
+        rn__m_wake(m);
+        return 0;
+    }
+    int r = rn__thread_create(p, spinning);
+    if (r != 0) park_p(p, spinning);
+    return r;
+}
+
+/* There is work for one more: let an idle P search, unless somebody searches already. */
+void rn__wake_p(void) {
+    /* W1 continues: the caller's fence came before these loads, or it holds no P and paid in full */
+    if (rn__load_seq_cst(&rn__sched.nidle_ps) == 0) return;
+    if (rn__load_seq_cst(&rn__sched.nspinning) != 0) return;
+    if (!rn__cas_seq_cst(&rn__sched.nspinning, 0u, 1u)) return;
+    struct rn__p *p = rn__idle_p_get();
+    if (p)
+        rn__m_start(p, true);
+    else
+        rn__sub_seq_cst(&rn__sched.nspinning, 1);
+}
+
+/* A P that has lost its M: it goes on if there is work, else it is idle. */
+void rn__handoff(struct rn__p *p) {
+    if (!rn__runq_empty(p) || rn__load_seq_cst(&rn__sched.nglobal) != 0) {
+        rn__m_start(p, false);
+        return;
+    }
+    if (rn__load_seq_cst(&rn__sched.nidle_ps) == 0 &&
+        rn__cas_seq_cst(&rn__sched.nspinning, 0u, 1u)) {
+        rn__m_start(p, true);
+        return;
+    }
+    rn__idle_p_put(p);
+    if (rn__load_seq_cst(&rn__sched.nglobal) != 0) rn__wake_p(); /* W2 for the global queue */
+}
+
+/* ---- timers ---- */
+
+static rn_time first_timer(void) {
+    rn_time first = RN_TIME_MAX;
+    for (uint32_t i = 0; i < RN__MAX_PROCS; i++) {
+        struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
+        if (!p) break;
+        rn_time t = rn__timers_first(&p->timers);
+        if (t < first) first = t;
+    }
+    return first;
+}
+
+rn_time rn__first_timer(void) { return first_timer(); }
+
+/* Run all that is due, whosever it is. */
+void rn__run_timers(void) {
+    rn_time now = 0;
+    for (uint32_t i = 0; i < RN__MAX_PROCS; i++) {
+        struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
+        if (!p) break;
+        rn_time first = rn__timers_first(&p->timers);
+        if (first == RN_TIME_MAX) continue;
+        if (now == 0) now = rn__now();
+        if (first <= now) rn__timers_run(&p->timers, now);
+    }
+}
+
+struct rn__timers *rn__timers_mine(void) {
+    struct rn__p *p = rn__load_relaxed(&rn__arch_tls_m()->p);
+    return p ? &p->timers : &rn__sched.ps[0]->timers;
+}
+
+void rn__timer_earlier(rn_time when) {
+    rn__barrier_light(); /* K1: pairs with the heavy fence in keep */
+    struct rn__m *k = rn__load_seq_cst(&rn__sched.keeper);
+    if (!k)
+        rn__sysmon_wake();
+    else if (when < rn__load_seq_cst(&rn__sched.keeper_until) &&
+             rn__cas_seq_cst(&k->wake, (uint32_t)ASLEEP, (uint32_t)LOOK_AGAIN))
+        interrupt(k);
+}
+
+/* A keeper that sleeps on its futex is to sleep in the poller; without one, somebody is to become it. */
+void rn__poll_begins(const struct rn__poll_hooks *hooks) {
+    rn__store_seq_cst(&rn__poll_hooks, hooks); /* H1 */
+    rn__timer_earlier(0);
+    if (!rn__load_seq_cst(&rn__sched.keeper)) rn__wake_p();
+}
+
+/* ---- sleeping ---- */
+
+static bool woken(struct rn__m *m) { return rn__load_acquire(&m->wake) == WOKEN; /* M2 */ }
+
+/*
+ * Once the poller is there the keeper always sleeps in it: whether somebody waits for a descriptor changes
+ * too often to tell the keeper each time.
+ */
+static void sleep_now(struct rn__m *m, rn_duration timeout) {
+    const struct rn__poll_hooks *hooks =
+        rn__load_acquire(&rn__poll_hooks); /* H1: pairs with rn__poll_begins */
+    if (hooks) {
+        rn__store_seq_cst(&m->polling, true); /* M3 */
+        if (rn__load_seq_cst(&m->wake) == ASLEEP) hooks->poll(timeout);
+        rn__store_seq_cst(&m->polling, false);
+    } else {
+        rn__futex_wait(&m->wake, ASLEEP, timeout);
+    }
+    rn__cas_seq_cst(&m->wake, (uint32_t)LOOK_AGAIN, (uint32_t)ASLEEP);
+}
+
+/* Something is due and m sleeps: take an idle P to do it properly. False: none, or woken meanwhile. */
+static bool rise(struct rn__m *m) {
+    rn__lock_acquire(&rn__sched.lock);
+    struct rn__p *p = m->idle ? idle_p_pop() : NULL;
+    if (p) {
+        idle_m_remove(m);
+        m->next_p = p;
+        rn__store_relaxed(&m->wake, (uint32_t)WOKEN);
+    }
+    rn__lock_release(&rn__sched.lock);
+    if (p) rn__sysmon_wake();
+    return p != NULL;
+}
+
+/* The keeper's turn: sleep until the next timer, then see to it. */
+static void keep(struct rn__m *m) {
+    rn__store_seq_cst(&rn__sched.keeper_until, first_timer());
+    rn__barrier_heavy(); /* K1 */
+    rn_time until = first_timer();
+    rn__store_seq_cst(&rn__sched.keeper_until, until);
+    rn_duration left = until == RN_TIME_MAX ? -1 : until - rn__now();
+    if (until == RN_TIME_MAX || left > 0) sleep_now(m, left);
+    if (woken(m)) return;
+    rn_time first = first_timer();
+    if (first != RN_TIME_MAX && first <= rn__now() && !rise(m)) rn__run_timers();
+}
+
+static bool may_retire(struct rn__m *m) {
+    bool retire = false;
+    rn__lock_acquire(&rn__sched.lock);
+    if (m->idle && rn__sched.nidle_ms > KEEP_IDLE) {
+        idle_m_remove(m);
+        retire = true;
+    }
+    rn__lock_release(&rn__sched.lock);
+    return retire;
+}
+
+static void sleep_until_woken(struct rn__m *m) {
+    rn_time start = rn__now();
+    while (!woken(m)) {
+        if (rn__load_relaxed(&rn__sched.keeper) == m ||
+            rn__cas_seq_cst(&rn__sched.keeper, (struct rn__m *)NULL, m)) {
+            keep(m);
+            start = rn__now();
+            continue;
+        }
+        rn__futex_wait(&m->wake, ASLEEP, IDLE_SECONDS * RN_SEC);
+        rn__cas_seq_cst(&m->wake, (uint32_t)LOOK_AGAIN, (uint32_t)ASLEEP);
+        if (rn__now() - start >= IDLE_SECONDS * RN_SEC && may_retire(m)) rn__thread_exit(m);
+    }
+    if (rn__load_relaxed(&rn__sched.keeper) == m)
+        rn__store_seq_cst(&rn__sched.keeper, (struct rn__m *)NULL);
+    rn__store_relaxed(&m->wake, (uint32_t)ASLEEP);
+}
+
+/* m has no P and nothing to do: sleep until somebody hands it a P. */
+static void stop_m(struct rn__m *m) {
+    rn__lock_acquire(&rn__sched.lock);
+    idle_m_push(m);
+    rn__check_dead();
+    rn__lock_release(&rn__sched.lock);
+    sleep_until_woken(m);
+    struct rn__p *p = m->next_p;
+    m->next_p = NULL;
+    if (p) rn__acquire_p(m, p);
+}
+
+/* The same for an M that is locked to a goroutine: it is no use to others, so it is in no list. */
+static void stop_locked(struct rn__m *m) {
+    rn__lock_acquire(&rn__sched.lock);
+    rn__sched.nlocked_idle++;
+    rn__check_dead();
+    rn__lock_release(&rn__sched.lock);
+    while (!woken(m)) rn__futex_wait(&m->wake, ASLEEP, -1);
+    rn__store_relaxed(&m->wake, (uint32_t)ASLEEP);
+    struct rn__p *p = m->next_p;
+    m->next_p = NULL;
+    rn__acquire_p(m, p);
+}
+
+/* ---- looking for work ---- */
+
+static bool any_work(void) {
+    if (rn__load_seq_cst(&rn__sched.nglobal) != 0) return true;
+    uint32_t n = rn__load_relaxed(&rn__sched.procs);
+    for (uint32_t i = 0; i < n; i++) {
+        struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
+        if (p && rn__load_relaxed(&p->tail) != rn__load_relaxed(&p->head)) return true;
+    }
+    return false;
+}
+
+/* The P goes among the idle ones, and m to sleep, unless there is work after all. */
+static void go_idle(struct rn__m *m) {
+    rn__lock_acquire(&rn__sched.lock);
+    if (rn__sched.nglobal != 0 && !rn__load_relaxed(&rn__sched.stopping)) {
+        rn__lock_release(&rn__sched.lock);
+        return;
+    }
+    idle_p_push(rn__release_p(m));
+    rn__lock_release(&rn__sched.lock);
+    if (m->spinning) {
+        m->spinning = false;
+        rn__sub_seq_cst(&rn__sched.nspinning, 1);
+    }
+    rn__barrier_heavy(); /* W2: pairs with W1 in wake_others */
+    struct rn__p *p = any_work() ? rn__idle_p_get() : NULL;
+    if (!p) {
+        stop_m(m);
+        return;
+    }
+    rn__acquire_p(m, p);
+    m->spinning = true;
+    rn__add_seq_cst(&rn__sched.nspinning, 1);
+}
+
+static bool may_spin(struct rn__m *m) {
+    if (m->spinning) return true;
+    uint32_t busy = rn__load_relaxed(&rn__sched.procs) - rn__load_relaxed(&rn__sched.nidle_ps);
+    if (2 * rn__load_relaxed(&rn__sched.nspinning) >= busy) return false;
+    m->spinning = true;
+    rn__add_seq_cst(&rn__sched.nspinning, 1);
+    return true;
+}
+
+/* One look everywhere. */
+static struct rn__g *look(struct rn__m *m, bool runnext_too) {
+    rn__run_timers();
+    struct rn__g *g = rn__runq_pick_fairly(m->p);
+    return g ? g : rn__steal(m, runnext_too);
+}
+
+/* Search as long as a wake-up would cost, where there is a core to spare. */
+static struct rn__g *spin(struct rn__m *m) {
+    if (!may_spin(m)) return NULL;
+    bool crowded = rn__load_relaxed(&rn__sched.procs) > rn__sched.cpus;
+    rn_time end = crowded ? 0 : rn__now() + SPIN_US * RN_US;
+    for (int i = 0; !rn__load_relaxed(&rn__sched.stopping); i++) {
+        struct rn__g *g = look(m, rn__load_relaxed(&rn__sched.stuck) != 0);
+        if (g) return g;
+        if (crowded ? i >= 4 : i % 8 == 7 && rn__now() >= end) break;
+        for (int k = 0; k < SPIN_PAUSES; k++) rn__arch_pause();
+    }
+    return NULL;
+}
+
+/* m found something: it searches no more; if it was the last searcher, the next may start. */
+static void stop_spinning(struct rn__m *m) {
+    if (!m->spinning) return;
+    m->spinning = false;
+    if (rn__sub_seq_cst(&rn__sched.nspinning, 1) == 1 &&
+        rn__load_seq_cst(&rn__sched.nidle_ps) != 0 && any_work())
+        rn__wake_p();
+}
+
+static struct rn__g *find(struct rn__m *m) {
+    for (;;) {
+        struct rn__g *g = m->picked;
+        m->picked = NULL;
+        if (g) return g;
+        if (!m->p) {
+            stop_m(m);
+            continue;
+        }
+        if (!rn__load_relaxed(&rn__sched.stopping)) {
+            const struct rn__poll_hooks *polling = rn__polling();
+            if (polling) polling->poll(0);
+            g = look(m, false);
+            if (!g) g = spin(m);
+            if (g) return g;
+        } else {
+            rn__runq_drain(m->p); /* nobody would look at the run-next of an idle P */
+        }
+        go_idle(m);
+    }
+}
+
+/* ---- goroutines locked to a thread ---- */
+
+/* m is locked to a goroutine that is not running now: give the P away and wait until it is its turn. */
+static struct rn__g *wait_for_locked(struct rn__m *m) {
+    struct rn__p *p = m->p;
+    if (p) {
+        if (m->picked) rn__runq_put(p, m->picked);
+        m->picked = NULL;
+        rn__handoff(rn__release_p(m));
+    }
+    stop_locked(m);
+    return m->locked_g;
+}
+
+/* g is locked to another thread: give it our P. */
+static void run_locked(struct rn__m *m, struct rn__g *g) {
+    struct rn__m *to = g->locked_m;
+    rn__lock_acquire(&rn__sched.lock);
+    rn__sched.nlocked_idle--;
+    rn__lock_release(&rn__sched.lock);
+    to->next_p = rn__release_p(m);
+    rn__m_wake(to);
+    stop_m(m);
+}
+
+void rn__schedule(struct rn__m *m) {
+    for (;;) {
+        rn__store_release(&m->inside, (uint32_t)RN__SCHED); /* I3: ends a biased section, too */
+        rn__run_after(m);
+        if (unlikely(m->quit)) rn__thread_exit(m);
+        struct rn__g *g = m->locked_g ? wait_for_locked(m) : find(m);
+        stop_spinning(m);
+        if (unlikely(g->locked_m && g->locked_m != m)) {
+            run_locked(m, g);
+            continue;
+        }
+        g->state = RN__RUNNING;
+        g->m = m;
+        rn__switch(m, &m->g0, g);
+    }
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runq.c: the queues of runnable goroutines. Each P has a run-next slot and a ring; what does not fit goes to the
+ * global queue, half a ring at a time.
+ *
+ * A P's queue has no atomic instruction: it is its owner's, or a claimant's (core.h). head, tail and
+ * runnext are written with relaxed stores, as others glance at them to see whether a claim is worth while;
+ * the claim orders what they then read.
+ *
+ * Order and fairness: runnext, then the ring, first in first out. Every 64th pick ends the turn of those that ready each
+ * other through run-next: what is there goes behind all others, and the global queue and the ring
+ * come first. (To pick just one from the ring now and then is not enough: a loop that starts a goroutine each
+ * time round and goes on through run-next would fill the ring faster than that empties it.) A
+ * goroutine that runs and never parks is sysmon's business.
+ *
+ * Invariant: a P without an M has empty queues (rn__handoff).
+ */
+#include <string.h>
+
+#include "os/pages.h"
+#include "sched/core.h"
+
+static uint32_t length(struct rn__p *p) {
+    /* Relaxed: a glance, or the owner's own */
+    return rn__load_relaxed(&p->tail) - rn__load_relaxed(&p->head);
+}
+
+bool rn__runq_empty(struct rn__p *p) { return length(p) == 0 && !rn__load_relaxed(&p->runnext); }
+
+/* ---- the global queue's storage. With sched.lock. ---- */
+
+enum { GLOBAL_FIRST = 1024 };
+
+static struct rn__g **global_slots(uint32_t cap) {
+    struct rn__g **slot = rn__pages_reserve(cap * sizeof *slot);
+    if (!slot) rn__fatal("runtime: out of memory for runnable goroutines");
+    return slot;
+}
+
+void rn__global_init(void) {
+    rn__sched.global.cap = GLOBAL_FIRST;
+    rn__sched.global.slot = global_slots(GLOBAL_FIRST);
+}
+
+/* Twice the room, in order from the beginning. Not from malloc, which may be the program's own: we hold a lock. */
+static void global_grow(struct rn__globq *q) {
+    struct rn__g **more = global_slots(q->cap * 2);
+    uint32_t to_end = q->cap - q->head;
+    memcpy(more, q->slot + q->head, to_end * sizeof *more);
+    memcpy(more + to_end, q->slot, q->head * sizeof *more);
+    rn__pages_release(q->slot, q->cap * sizeof *q->slot);
+    q->slot = more;
+    q->head = 0;
+    q->cap *= 2;
+}
+
+static void global_push(struct rn__g *g) {
+    struct rn__globq *q = &rn__sched.global;
+    uint32_t n = rn__sched.nglobal;
+    if (n == q->cap) global_grow(q);
+    q->slot[(q->head + n) & (q->cap - 1)] = g;
+    rn__store_relaxed(&rn__sched.nglobal, n + 1); /* glanced at */
+}
+
+static struct rn__g *global_pop(void) {
+    struct rn__globq *q = &rn__sched.global;
+    if (rn__sched.nglobal == 0) return NULL;
+    struct rn__g *g = q->slot[q->head];
+    q->head = (q->head + 1) & (q->cap - 1);
+    rn__store_relaxed(&rn__sched.nglobal, rn__sched.nglobal - 1);
+    return g;
+}
+
+static struct rn__g *ring_get(struct rn__p *p) {
+    uint32_t h = p->head;
+    if (h == p->tail) return NULL;
+    struct rn__g *g = p->ring[h % RN__RING];
+    __builtin_prefetch(p->ring[(h + 1) % RN__RING]); /* or a stale pointer: no harm */
+    rn__store_relaxed(&p->head, h + 1);
+    return g;
+}
+
+static struct rn__g *runnext_get(struct rn__p *p) {
+    struct rn__g *g = p->runnext;
+    if (g) rn__store_relaxed(&p->runnext, NULL);
+    return g;
+}
+
+/* Half of a full ring, and g, to the global queue. */
+static RN_COLD void overflow(struct rn__p *p, struct rn__g *g) {
+    rn__lock_acquire(&rn__sched.lock);
+    for (uint32_t n = rn__ring_size() / 2; n > 0; n--) global_push(ring_get(p));
+    global_push(g);
+    rn__lock_release(&rn__sched.lock);
+}
+
+void rn__runq_put(struct rn__p *p, struct rn__g *g) {
+    if (unlikely(length(p) >= rn__ring_size())) {
+        overflow(p, g);
+        return;
+    }
+    p->ring[p->tail % RN__RING] = g;
+    rn__store_relaxed(&p->tail, p->tail + 1);
+}
+
+/*
+ * The next one, by one who may not take a lock. NULL: none, or it is time for a fair pick: go to g0.
+ */
+struct rn__g *rn__runq_pick(struct rn__p *p) {
+    uint32_t tick = p->tick + 1;
+    rn__store_relaxed(&p->tick, tick); /* sysmon glances */
+    if (unlikely(tick % RN__FAIR_TICKS == 0 || rn__chaos(4))) return NULL;
+    struct rn__g *g = runnext_get(p);
+    return g ? g : ring_get(p);
+}
+
+/* The next one, on g0: those that wait longest come first, and run-next's turn is over. */
+struct rn__g *rn__runq_pick_fairly(struct rn__p *p) {
+    struct rn__g *last = runnext_get(p);
+    if (last) rn__runq_put(p, last);
+    struct rn__g *g = rn__global_get(p);
+    return g ? g : ring_get(p);
+}
+
+/* All that p holds to the global queue. (Not by picking fairly, which would get it back from there.) */
+void rn__runq_drain(struct rn__p *p) {
+    struct rn__g *g;
+    while ((g = runnext_get(p)) || (g = ring_get(p))) rn__global_put(g);
+}
+
+/* ---- the global queue ---- */
+
+void rn__global_put(struct rn__g *g) {
+    rn__lock_acquire(&rn__sched.lock);
+    global_push(g);
+    rn__lock_release(&rn__sched.lock);
+}
+
+/* All of a list. */
+void rn__global_put_list(struct rn__g *head) {
+    rn__lock_acquire(&rn__sched.lock);
+    for (struct rn__g *g = head, *next; g; g = next) {
+        next = g->next;
+        global_push(g);
+    }
+    rn__lock_release(&rn__sched.lock);
+}
+
+/* The first of the global queue; a fair share of the rest comes along into p's ring. */
+struct rn__g *rn__global_get(struct rn__p *p) {
+    if (rn__load_relaxed(&rn__sched.nglobal) == 0) return NULL; /* a glance: who puts then wakes */
+    rn__lock_acquire(&rn__sched.lock);
+    struct rn__g *first = global_pop();
+    uint32_t share = rn__sched.nglobal / rn__load_relaxed(&rn__sched.procs);
+    uint32_t room = rn__ring_size() - length(p);
+    if (share > rn__ring_size() / 2) share = rn__ring_size() / 2;
+    if (share > room) share = room;
+    for (; first && share > 0; share--) {
+        struct rn__g *g = global_pop();
+        if (!g) break;
+        rn__runq_put(p, g);
+    }
+    rn__lock_release(&rn__sched.lock);
+    return first;
+}
+
+/* ---- stealing ---- */
+
+/* Half of what the victim's ring holds, rounded up; the last one is returned. */
+static struct rn__g *take_half(struct rn__p *to, struct rn__p *from) {
+    uint32_t n = length(from);
+    n -= n / 2;
+    if (n > rn__ring_size() / 2) n = rn__ring_size() / 2;
+    struct rn__g *g = ring_get(from);
+    for (; n > 1; n--) {
+        rn__runq_put(to, g);
+        g = ring_get(from);
+    }
+    return g;
+}
+
+static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, bool runnext_too) {
+    if (length(from) == 0 && !(runnext_too && rn__load_relaxed(&from->runnext))) return NULL;
+    struct rn__m *m = rn__claim_p(from, 96);
+    if (!m) return NULL;
+    struct rn__g *g = length(from) ? take_half(to, from) : runnext_too ? runnext_get(from) : NULL;
+    rn__unclaim_m(m);
+    return g;
+}
+
+/* Something from another P, starting at a random one. The caller has a P with an empty ring. */
+struct rn__g *rn__steal(struct rn__m *m, bool runnext_too) {
+    struct rn__p *p = m->p;
+    uint32_t n = rn__load_relaxed(&rn__sched.procs);
+    uint32_t start = rn__random(n);
+    for (uint32_t i = 0; i < n; i++) {
+        struct rn__p *victim = rn__load_acquire(&rn__sched.ps[(start + i) % n]);
+        if (!victim || victim == p) continue;
+        struct rn__g *g = steal_from(p, victim, runnext_too);
+        if (g) return g;
+    }
+    return NULL;
+}
+
+/* ---- lists ---- */
+
+void rn__glist_put(struct rn__glist *l, struct rn__g *g) {
+    g->next = NULL;
+    if (l->tail)
+        l->tail->next = g;
+    else
+        l->head = g;
+    l->tail = g;
+}
+
+struct rn__g *rn__g_next(struct rn__g *g) {
+    return g->next;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched.h: the doors of the scheduler, for the rooms above it (chan, sync, time, context, net).
+ *
+ * rn__in() ... rn__out() bracket all use of the doors and of struct rn__lock by a goroutine or thread:
+ * between them the processor cannot be taken away, so that a lock is never held by somebody who
+ * must first queue for a processor. rn__in may let others run first (if the processor was taken meanwhile), so it comes
+ * before the first lock. They do not nest. The time between them is short, but for rn__park.
+ */
+#ifndef RN_SCHED_SCHED_H
+#define RN_SCHED_SCHED_H
+
+#include <runnel/base.h>
+
+#include "base/attr.h"
+
+struct rn__g;
+
+/* Why somebody is parked, in the order of the texts in sched/reason.c. */
+enum rn__reason {
+    RN__WAIT_NONE,
+    RN__WAIT_SEND,
+    RN__WAIT_RECV,
+    RN__WAIT_SEND_NIL,
+    RN__WAIT_RECV_NIL,
+    RN__WAIT_SELECT,
+    RN__WAIT_SELECT_NONE,
+    RN__WAIT_SLEEP,
+    RN__WAIT_IO,
+    RN__WAIT_SEMA,
+    RN__WAIT_MUTEX,
+    RN__WAIT_RLOCK,
+    RN__WAIT_WLOCK,
+    RN__WAIT_COND,
+    RN__WAIT_GROUP,
+    RN__WAIT_REASONS
+};
+
+/* Go's text for it, as in "goroutine 7 [chan receive]:". */
+const char *rn__reason_text(enum rn__reason r);
+
+void rn__in(void);
+void rn__out(void);
+
+/* The caller: its goroutine, or what stands for a plain thread. Inside or outside. */
+struct rn__g *rn__self(void);
+
+/*
+ * Park the caller until somebody calls rn__ready for it. `unlock(arg)` (NULL: none) runs once the
+ * goroutine is off its stack and can be made ready, usually to release the lock under which it enqueued
+ * itself. `on` is the object waited for, shown in dumps. Inside; returns inside, perhaps on
+ * another thread.
+ */
+void rn__park(enum rn__reason why, void *on, void (*unlock)(void *), void *arg);
+
+/*
+ * Make a parked one runnable; exactly once for each park. It runs next on this processor if there
+ * is one. Nothing that lies on its stack may be touched afterwards. Inside, or in a timer's function.
+ */
+void rn__ready(struct rn__g *g);
+
+/*
+ * The same for who is about to park but may not be off its stack yet (a timer that is armed before
+ * its owner parks): waits for that, a few instructions.
+ */
+void rn__ready_late(struct rn__g *g);
+
+/* A chain of parked ones, by rn__g_next; the first runs first. Inside. */
+struct rn__glist {
+    struct rn__g *head, *tail;
+};
+void rn__glist_put(struct rn__glist *l, struct rn__g *g);
+void rn__ready_list(struct rn__glist *l);
+
+/* rn_go_call for those inside or in a timer's function. 0 or -ENOMEM. */
+int rn__spawn_call(void (*fn)(void *), void *arg);
+
+/* A panic of the caller with this text (sched/panic.c). Outside; also inside, which it then leaves. */
+void rn__panic(const char *text) __attribute__((noreturn, cold));
+
+/* Our handler of SIGQUIT, to those who chain handlers as good as none. Set by the observers at start; NULL: none. */
+extern void (*rn__quit_handler)(int sig);
+
+/* A uniform number below n (n > 0). Inside. */
+uint32_t rn__random(uint32_t n);
+
+#endif

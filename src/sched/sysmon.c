@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sysmon.c: the thread that sees to it that nothing starves. It runs without a P.
+ *
+ * Every 20 us at first, backing off to 10 ms while there is nothing to do for it, it looks at each P that
+ * has an M. A P whose tick stood still since the last look runs one goroutine. If others could
+ * run in its place and the goroutine's thread blocks in the kernel (its CPU clock stands still, and the kernel says
+ * that it does not just wait for a core), or it runs for 10 ms, the P is taken and handed to another M; the goroutine goes on without one, and queues for one at its next
+ * need (claim.c). Nothing is sent to the thread; it never notices.
+ *
+ * A P that runs one long goroutine while others wait in its queue, and another P is idle: an M is
+ * woken to steal them, the run-next one too.
+ *
+ * Sysmon also runs timers that are due (an M may be too busy to), polls descriptors, trims stacks, and keeps the
+ * coarse clock. When all Ps are idle it sleeps: until something runs, or until the next timer if there is no keeper.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "os/clock.h"
+#include "os/futex.h"
+#include "sched/core.h"
+
+enum {
+    TICK_US = 20,
+    TICK_MAX_US = 10000,
+    CALM = 50,      /* quiet looks before it backs off */
+    SLICE_MS = 10,  /* after which a P is taken from a goroutine that runs */
+    EAGER_MS = 100, /* how long a P that let others wait wakes others at once */
+    TRIM_MS = 200,
+    POLL_MS = 10,
+    FIRST_LOOK_MS = 10,
+    LAST_LOOK_MS = 10000,
+};
+
+static rn_time last_trim, last_poll;
+
+/* CPU time of the thread in ns; -1: it is gone. */
+static int64_t cpu_time(struct rn__m *m) {
+    clockid_t clock =
+        (clockid_t)((~(unsigned)rn__load_relaxed(&m->tid) << 3) |
+                    6u); /* the kernel's clock of a thread: CPUCLOCK_SCHED, per thread */
+    struct timespec t;
+    if (clock_gettime(clock, &t) != 0) return -1;
+    return (int64_t)t.tv_sec * RN_SEC + t.tv_nsec;
+}
+
+/* Could somebody run in this P's place? */
+static bool wanted(struct rn__p *p) {
+    if (!rn__runq_empty(p) || rn__load_relaxed(&rn__sched.nglobal) != 0) return true;
+    /* Everything else is busy and nobody searches: what becomes ready elsewhere will want it. */
+    return rn__load_relaxed(&rn__sched.nidle_ps) == 0 &&
+           rn__load_relaxed(&rn__sched.nspinning) == 0;
+}
+
+static void look_anew(struct rn__p *p, struct rn__m *m, rn_time now) {
+    p->seen_tick = rn__load_relaxed(&p->tick);
+    p->seen_m = m;
+    p->seen_when = now;
+    p->seen_cpu = cpu_time(m);
+}
+
+/* The kernel's word for the state of a thread: R runs or waits for a core, S and D wait for something else. */
+static char kernel_state(struct rn__m *m) {
+    char path[64], stat[256];
+    rn__format(path, sizeof path, "/proc/self/task/%d/stat", rn__load_relaxed(&m->tid));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 'R';
+    ssize_t n = read(fd, stat, sizeof stat - 1);
+    close(fd);
+    stat[n > 0 ? n : 0] = 0;
+    char *end = strrchr(stat, ')'); /* the name before it may contain anything */
+    return end && end[1] == ' ' ? end[2] : 'R';
+}
+
+/* Blocked in the kernel: its CPU clock stood still since the last look, and not for want of a core. */
+static bool blocked(struct rn__p *p, struct rn__m *m) {
+    int64_t cpu = cpu_time(m);
+    bool still = cpu == p->seen_cpu;
+    p->seen_cpu = cpu;
+    return still && kernel_state(m) != 'R';
+}
+
+static bool retake(struct rn__p *p) {
+    struct rn__m *m = rn__claim_p(p, 1);
+    if (!m) return false;
+    if (rn__load_relaxed(&p->tick) != p->seen_tick || m->g == NULL || m->g->kind != RN__GOROUTINE) {
+        rn__unclaim_m(m);
+        return false;
+    }
+    rn__take_p(m);
+    rn__handoff(p);
+    return true;
+}
+
+/* Others wait behind one long goroutine while a P is idle: somebody shall come and steal. */
+static bool help(struct rn__p *p) {
+    if (rn__runq_empty(p) || rn__load_relaxed(&rn__sched.nidle_ps) == 0) return false;
+    rn__store_relaxed(&p->eager, 1u);
+    rn__store_relaxed(&rn__sched.stuck, 1u);
+    rn__wake_p();
+    return true;
+}
+
+/* True if something was done. */
+static bool look_at(struct rn__p *p, rn_time now) {
+    struct rn__m *m = rn__load_acquire(&p->m);
+    if (!m) return false;
+    if (m != p->seen_m || rn__load_relaxed(&p->tick) != p->seen_tick) {
+        if (now - p->seen_when > EAGER_MS * RN_MS) rn__store_relaxed(&p->eager, 0u);
+        look_anew(p, m, now);
+        return false;
+    }
+    if (rn__load_relaxed(&m->inside) == RN__SCHED) return false; /* it looks for work */
+    if (rn__chaos(2)) return retake(p);
+    if (help(p)) return true;
+    if (!wanted(p)) return false;
+    if (blocked(p, m) || now - p->seen_when >= SLICE_MS * RN_MS) return retake(p);
+    return false;
+}
+
+static bool look_at_all(rn_time now) {
+    bool any = false;
+    rn__store_relaxed(&rn__sched.stuck, 0u);
+    for (uint32_t i = 0; i < rn__load_relaxed(&rn__sched.procs); i++) {
+        struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
+        if (p && look_at(p, now)) any = true;
+    }
+    return any;
+}
+
+static void poll_and_trim(rn_time now) {
+    const struct rn__poll_hooks *polling = rn__polling();
+    if (polling && now - last_poll >= POLL_MS * RN_MS) {
+        polling->poll(0);
+        last_poll = now;
+    }
+    if (now - last_trim >= TRIM_MS * RN_MS) {
+        rn__stack_trim();
+        last_trim = now;
+    }
+}
+
+static bool all_idle(void) {
+    return rn__load_seq_cst(&rn__sched.nidle_ps) >= rn__load_seq_cst(&rn__sched.procs);
+}
+
+/* All slept but for threads that the runtime does not know. Ask again, less and less often. */
+static rn_duration patience = FIRST_LOOK_MS * RN_MS;
+
+static void look_for_deadlock(void) {
+    if (!all_idle()) {
+        rn__store_seq_cst(&rn__sched.look_again, 0u);
+        patience = FIRST_LOOK_MS * RN_MS;
+        return;
+    }
+    if (patience < LAST_LOOK_MS * RN_MS) patience *= 2;
+    rn__check_dead_again();
+}
+
+/*
+ * Everything is idle: sleep until a P is taken from the idle ones, or a timer is armed and nobody keeps watch.
+ *   sysmon: asleep = 1; fence; look at nidle_ps          the waker: take the P; fence; look at asleep
+ */
+static void sleep_deep(void) {
+    rn__store_seq_cst(&rn__sched.sysmon_asleep, 1u);
+    rn_duration left = -1;
+    bool look_again = rn__load_seq_cst(&rn__sched.look_again);
+    if (!rn__load_seq_cst(&rn__sched.keeper)) {
+        if (rn__polling()) { /* K2: pairs with rn__poll_watched */
+            rn__store_seq_cst(&rn__sched.sysmon_asleep, 0u);
+            rn__wake_p(); /* somebody must sleep in the poller */
+            return;
+        }
+        rn_time first = rn__first_timer();
+        if (first != RN_TIME_MAX) left = first > rn__now() ? first - rn__now() : 0;
+    }
+    if (look_again && (left < 0 || left > patience)) left = patience;
+    if (all_idle() && left != 0) rn__futex_wait(&rn__sched.sysmon_asleep, 1, left);
+    rn__store_seq_cst(&rn__sched.sysmon_asleep, 0u);
+    if (look_again) look_for_deadlock();
+}
+
+void rn__sysmon_wake(void) {
+    if (rn__load_seq_cst(&rn__sched.sysmon_asleep) == 0) return;
+    if (rn__cas_seq_cst(&rn__sched.sysmon_asleep, 1u, 0u))
+        rn__futex_wake(&rn__sched.sysmon_asleep, 1);
+}
+
+/* Not past the next timer, as the Ms may all be busy. */
+static rn_duration bounded(rn_duration d) {
+    rn_time first = rn__first_timer();
+    if (first == RN_TIME_MAX) return d;
+    rn_duration left = first - rn__now();
+    return left < TICK_US * RN_US ? TICK_US * RN_US : left < d ? left : d;
+}
+
+static void *sysmon(void *arg) {
+    rn__tls_m = arg;
+    rn__tls_m->inside = RN__SCHED;
+    rn__store_relaxed(&rn__sched.sysmon_tid, (uint32_t)syscall(SYS_gettid));
+    int quiet = 0;
+    rn_duration delay = TICK_US * RN_US;
+    for (;;) {
+        rn__nap(bounded(delay));
+        rn_time now = rn__now();
+        rn__store_relaxed(&rn__sched.coarse_now, now);
+        if (rn__sysmon_hook) rn__sysmon_hook(now);
+        if (all_idle() && !rn__sysmon_hook && !rn__stack_surplus()) {
+            sleep_deep();
+            quiet = 0;
+        }
+        rn__run_timers();
+        poll_and_trim(now);
+        if (look_at_all(now))
+            quiet = 0;
+        else
+            quiet++;
+        if (quiet == 0 || rn__chaos(1))
+            delay = TICK_US * RN_US;
+        else if (quiet > CALM && delay < TICK_MAX_US * RN_US)
+            delay *= 2;
+    }
+    return NULL;
+}
+
+void rn__sysmon_start(void) {
+    struct rn__m *m = rn__m_new();
+    pthread_attr_t a;
+    sigset_t all, old;
+    if (!m) rn__fatal("runtime: out of memory");
+    sigfillset(&all);
+    pthread_attr_init(&a);
+    pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int r = pthread_create(&m->thread, &a, sysmon, m);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&a);
+    if (r != 0) rn__fatal("runtime: failed to create new OS thread");
+}

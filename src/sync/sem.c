@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sem.c: rn_sem where somebody waits.
+ *
+ * The state is twice the amount held plus QUEUED. While QUEUED is set all inline paths are closed and the word changes
+ * under the queue's lock only, so it may be stored. Whoever gives back grants to the first waiters, in order, as much
+ * as fits, and stops at the first that does not: a large request is not overtaken. A waiter that leaves without its
+ * units grants too: it may have been the one that held up those behind it.
+ *
+ * A request for more than the size is not queued, as in Go: it would hold up all others for ever.
+ */
+#include <errno.h>
+#include <runnel/context.h>
+#include <runnel/sync.h>
+
+#include "os/sanitizer.h"
+#include "sync/sema.h"
+
+enum { QUEUED = RN__SEM_QUEUED, ONE = RN__SEM_ONE };
+
+/* Under the lock, QUEUED set: let on whom `held` leaves room for, and store the state. */
+static void grant(struct rn__sema *q, rn_sem *s, int64_t held, struct rn__wakes *wakes) {
+    struct rn__waiter *w;
+    (void)rn__load_acquire(&s->rn__state); /* SE: what all that gave back did, to pass it on */
+    while ((w = rn__sema_first(q, s)) && w->amount <= s->rn__size - held) {
+        int64_t n = w->amount;
+        if (rn__sema_claim(q, w, wakes)) held += n;
+    }
+    rn__store_release(&s->rn__state, held * ONE + (w ? QUEUED : 0)); /* SE */
+}
+
+/* Queue w, unless there is room: then return false. */
+static bool enqueue(rn_sem *s, struct rn__waiter *w) {
+    struct rn__sema *q = rn__sema_lock(s);
+    bool taken;
+    for (;;) {
+        taken = rn_sem_try(s, w->amount);
+        int64_t v = rn__load_relaxed(&s->rn__state);
+        if (taken || v & QUEUED) break;
+        /* Somebody holds what we lack, and will see QUEUED. */
+        if (w->amount > s->rn__size - (v >> 1) && rn__cas_relaxed(&s->rn__state, v, v | QUEUED))
+            break;
+    }
+    if (!taken) rn__sema_push(q, w);
+    rn__sema_unlock(q);
+    return !taken;
+}
+
+/* The wait was aborted. */
+static void leave(rn_sem *s, struct rn__waiter *w) {
+    struct rn__wakes wakes = {0};
+    rn__in();
+    struct rn__sema *q = rn__sema_lock(s);
+    if (w->queued) {
+        rn__sema_remove(q, w);
+        grant(q, s, rn__load_relaxed(&s->rn__state) >> 1, &wakes);
+    }
+    rn__sema_unlock(q);
+    rn__sema_post(&wakes);
+    rn__out();
+}
+
+/* A context's part in a wait. */
+struct watch {
+    struct rn__waiter *w;
+    rn_wg running; /* the function below, once started: it has the waiter's record in its hands */
+};
+
+static void context_done(void *arg) {
+    struct watch *watch = arg;
+    rn__in();
+    rn__sema_abort(watch->w);
+    rn__out();
+    rn_wg_done(&watch->running);
+}
+
+static void unwatch(rn_ctx_func *f, struct watch *watch) {
+    if (f && !rn_ctx_func_stop(f)) rn_wg_wait(&watch->running);
+}
+
+static int acquire_slowly(rn_sem *s, int64_t n, rn_time t, struct rn_ctx *ctx) {
+    struct rn__waiter w;
+    struct watch watch = {&w, {RN__WG_ONE}};
+    rn_ctx_func *f = NULL;
+    bool never = n > s->rn__size;
+    rn__waiter_init(&w, s, ctx || t != RN_TIME_MAX);
+    w.amount = n;
+    if (ctx && !(f = rn_ctx_after_func(ctx, context_done, &watch))) return -ENOMEM;
+    rn__in();
+    int r = never || enqueue(s, &w) ? rn__sema_wait(&w, RN__WAIT_SEMA, s, t) : 0; /* SE */
+    rn__out();
+    unwatch(f, &watch);
+    if (r && !never) leave(s, &w);
+    return r;
+}
+
+static int acquire(rn_sem *s, int64_t n, rn_time t, struct rn_ctx *ctx) {
+    if (n < 0) rn__panic("semaphore: negative weight");
+    int r = rn_sem_try(s, n) ? 0 : acquire_slowly(s, n, t, ctx);
+    if (r == 0) rn__san_acquire(s);
+    return r;
+}
+
+int rn_sem_acquire_until(rn_sem *s, int64_t n, rn_time t) { return acquire(s, n, t, NULL); }
+
+int rn_sem_acquire_ctx(struct rn_ctx *ctx, rn_sem *s, int64_t n) {
+    int r = rn_ctx_err(ctx);
+    if (r) return r;
+    r = acquire(s, n, RN_TIME_MAX, ctx);
+    if (r == -ENOMEM) return r;
+    int err = rn_ctx_err(ctx);
+    if (r == 0 && err) { /* both at once: as Go, the context counts */
+        rn__san_release(s);
+        rn_sem_release(s, n);
+    }
+    return err;
+}
+
+void rn__sem_acquire_slow(rn_sem *s, int64_t n) { rn_sem_acquire_until(s, n, RN_TIME_MAX); }
+
+/* Under the lock. False: not so much is held. */
+static bool give_back(struct rn__sema *q, rn_sem *s, int64_t n, struct rn__wakes *wakes) {
+    for (;;) {
+        int64_t v = rn__load_relaxed(&s->rn__state);
+        if (n > v >> 1) return false;
+        if (v & QUEUED) {
+            grant(q, s, (v >> 1) - n, wakes);
+            return true;
+        }
+        if (rn__cas_release(&s->rn__state, v, v - n * ONE)) return true; /* SE */
+    }
+}
+
+void rn__sem_release_slow(rn_sem *s, int64_t n) {
+    struct rn__wakes wakes = {0};
+    if (n < 0) rn__panic("semaphore: negative weight");
+    rn__san_release(s);
+    rn__in();
+    struct rn__sema *q = rn__sema_lock(s);
+    bool ok = give_back(q, s, n, &wakes);
+    rn__sema_unlock(q);
+    rn__sema_post(&wakes);
+    rn__out();
+    if (!ok) rn__panic("semaphore: released more than held");
+}

@@ -1,0 +1,336 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""relay_test.py CASE: one case of relay's tests; the program is the environment's RELAY.
+
+The backends are threads of this process. Nothing depends on how fast anything runs: a case waits for what relay does or says,
+and a hang is ctest's to find.
+"""
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+
+RELAY = os.environ["RELAY"]
+# Goroutines that are alive at the end are abandoned, as in Go, and so is what only they know of.
+os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+
+
+def child_setup():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    for s in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(s, signal.SIG_DFL)
+
+
+class Relay:
+    def __init__(self, *args, listen="127.0.0.1:0"):
+        self.p = subprocess.Popen([RELAY, *args[:-1], listen, *args[-1]], stderr=subprocess.PIPE, text=True,
+                                  preexec_fn=child_setup)
+        self.address = self.until("listening on ").split("listening on ")[1]
+
+    def until(self, text):
+        """Read what relay says up to a line with text; it is returned."""
+        for line in self.p.stderr:
+            if text in line:
+                return line.rstrip("\n")
+        raise AssertionError(f"relay did not say {text!r}")
+
+    def client(self):
+        return dial(self.address)
+
+    def signal(self, number):
+        self.p.send_signal(number)
+
+    def stop(self):
+        self.signal(signal.SIGTERM)
+        return self.end()
+
+    def end(self):
+        sys.stderr.write(self.p.stderr.read())
+        return self.p.wait()
+
+
+def dial(address):
+    if address.startswith("@") or "/" in address:
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(address.replace("@", "\0", 1))
+        return s
+    host, port = address.rsplit(":", 1)
+    return socket.create_connection((host, int(port)))
+
+
+class Backend:
+    """Serves each connection in a thread: serve(socket)."""
+
+    def __init__(self, serve, path=None):
+        self.listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        self.listener.bind(path or ("127.0.0.1", 0))
+        self.listener.listen(1000)
+        self.address = path or "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.serve = serve
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                c, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.run, args=(c,), daemon=True).start()
+
+    def run(self, c):
+        with c:
+            try:
+                self.serve(c)
+            except OSError:
+                pass  # health checks just close
+
+
+def echo(c):
+    while data := c.recv(65536):
+        c.sendall(data)
+
+
+def named(name):
+    """Answers each byte with its name."""
+    def serve(c):
+        while c.recv(1):
+            c.sendall(name)
+    return serve
+
+
+def ask(c):
+    c.sendall(b"?")
+    return c.recv(1)
+
+
+def read_all(c):
+    data = b""
+    while part := c.recv(65536):
+        data += part
+    return data
+
+
+def nobody():
+    """An address that refuses and stays taken."""
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    return s, "127.0.0.1:%d" % s.getsockname()[1]
+
+
+def equal(a, b):
+    if a != b:
+        raise AssertionError(f"{a!r} is not {b!r}")
+
+
+def test_tcp_and_back():
+    r = Relay([Backend(echo).address])
+    with r.client() as c:
+        c.sendall(b"hello")
+        equal(c.recv(5), b"hello")
+    equal(r.stop(), 0)
+
+
+def test_unix_sockets_on_both_sides():
+    b = Backend(echo, "backend.sock")
+    r = Relay([os.path.abspath("backend.sock")], listen=os.path.abspath("relay.sock"))
+    with r.client() as c:
+        c.sendall(b"hello")
+        equal(c.recv(5), b"hello")
+    equal(r.stop(), 0)
+    equal(os.path.exists("relay.sock"), False)
+    b.listener.close()
+
+
+def test_half_close_is_passed_on():
+    def answer_at_end(c):
+        data = read_all(c)
+        c.sendall(b"%d" % len(data))
+    r = Relay([Backend(answer_at_end).address])
+    with r.client() as c:
+        c.sendall(b"x" * 12345)
+        c.shutdown(socket.SHUT_WR)
+        equal(read_all(c), b"12345")
+    equal(r.stop(), 0)
+
+
+def test_much_both_ways_at_once():
+    r = Relay([Backend(echo).address])
+    data = os.urandom(1 << 16) * 64
+    with r.client() as c:
+        def send():
+            c.sendall(data)
+            c.shutdown(socket.SHUT_WR)
+        threading.Thread(target=send).start()
+        equal(read_all(c) == data, True)
+    equal(r.stop(), 0)
+
+
+def test_round_robin():
+    r = Relay("-e", "0", [Backend(named(b"a")).address, Backend(named(b"b")).address])
+    got = b""
+    for _ in range(6):
+        with r.client() as c:
+            got += ask(c)
+    equal(got, b"ababab")
+    equal(r.stop(), 0)
+
+
+def test_least_connections():
+    r = Relay("-e", "0", "--balance=least", [Backend(named(b"a")).address, Backend(named(b"b")).address])
+    kept = [r.client() for _ in range(4)]
+    equal(sorted(ask(c) for c in kept), [b"a", b"a", b"b", b"b"])
+    gone = [c for c in kept if ask(c) == b"b"]
+    for c in gone:
+        c.shutdown(socket.SHUT_WR)
+        equal(read_all(c), b"")
+        c.close()
+    while True:  # until relay has counted them off
+        r.signal(signal.SIGUSR1)
+        r.until("clients: ")
+        r.until(": up, 2 active")
+        if ": up, 0 active" in r.until("active"):
+            break
+    for _ in range(2):
+        kept.append(r.client())
+        equal(ask(kept[-1]), b"b")
+    for c in kept:
+        c.close()
+    equal(r.stop(), 0)
+
+
+def test_the_next_backend_when_one_refuses():
+    s, dead = nobody()
+    r = Relay("-e", "0", [dead, Backend(named(b"b")).address])
+    for _ in range(3):
+        with r.client() as c:
+            equal(ask(c), b"b")
+    r.signal(signal.SIGUSR1)
+    failed = int(r.until(dead).split(" failed")[0].split()[-1])
+    equal(failed > 0, True)
+    equal(r.stop(), 0)
+    s.close()
+
+
+def test_no_backend_closes_the_client():
+    s, dead = nobody()
+    r = Relay([dead])
+    with r.client() as c:
+        equal(c.recv(1), b"")
+    equal(r.stop(), 0)
+    s.close()
+
+
+def test_health_checks_find_a_backend_again():
+    path = os.path.abspath("late.sock")
+    r = Relay("-e", "0.01", [path])
+    r.until("late.sock is down")
+    Backend(named(b"a"), path)
+    r.until("late.sock is up")
+    with r.client() as c:
+        equal(ask(c), b"a")
+    equal(r.stop(), 0)
+
+
+def test_the_limit_lets_others_wait():
+    r = Relay("-c", "1", [Backend(named(b"a")).address])
+    first, second = r.client(), r.client()
+    equal(ask(first), b"a")
+    second.sendall(b"?")
+    r.signal(signal.SIGUSR1)
+    equal("1 active, 1 accepted" in r.until("clients: "), True)
+    first.close()
+    equal(second.recv(1), b"a")
+    second.close()
+    equal(r.stop(), 0)
+
+
+def test_idle_connections_are_closed():
+    r = Relay("-i", "0.05", [Backend(echo).address])
+    with r.client() as c:
+        equal(c.recv(1), b"")
+    equal(r.stop(), 0)
+
+
+def test_drain_lets_clients_finish():
+    r = Relay("-d", "1000", [Backend(named(b"a")).address])
+    c = r.client()
+    equal(ask(c), b"a")
+    r.signal(signal.SIGTERM)
+    r.until("draining")
+    try:
+        r.client()
+        raise AssertionError("accepted while draining")
+    except ConnectionRefusedError:
+        pass
+    equal(ask(c), b"a")
+    c.close()
+    equal(r.end(), 0)
+
+
+def test_a_second_signal_cuts_off():
+    r = Relay("-d", "1000", [Backend(named(b"a")).address])
+    c = r.client()
+    equal(ask(c), b"a")
+    r.signal(signal.SIGTERM)
+    r.until("draining")
+    r.signal(signal.SIGTERM)
+    equal(r.end(), 1)
+    equal(c.recv(1), b"")
+
+
+def test_the_end_of_the_drain_cuts_off():
+    r = Relay("-d", "0.01", [Backend(named(b"a")).address])
+    c = r.client()
+    equal(ask(c), b"a")
+    equal(r.stop(), 1)
+    c.close()
+
+
+def test_many_clients_at_once():
+    r = Relay([Backend(echo).address, Backend(echo).address])
+    clients = [r.client() for _ in range(100)]
+    for i, c in enumerate(clients):
+        c.sendall(b"%5d" % i)
+    for i, c in enumerate(clients):
+        equal(c.recv(5), b"%5d" % i)
+        c.close()
+    equal(r.stop(), 0)
+
+
+def run(*args):
+    p = subprocess.run([RELAY, *args], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    said = [line for line in p.stderr.splitlines(True) if not line.startswith("RUNNEL_CHAOS_SEED=")]
+    return p.returncode, p.stdout, "".join(said)
+
+
+def test_help_and_wrong_usage():
+    code, out, err = run("--help")
+    equal((code, out.startswith("NAME\n    relay - "), err), (0, True, ""))
+    for args in ([], [":1"], ["-c", "0", ":1", ":2"], ["-t", "x", ":1", ":2"], ["-b", "best", ":1", ":2"], ["-z"]):
+        code, out, err = run(*args)
+        equal((code, out), (2, ""))
+    code, out, err = run("nowhere", ":1")
+    equal((code, err), (1, "relay: nowhere: Invalid argument\n"))
+
+
+def main():
+    cases = {name[5:]: fn for name, fn in globals().items() if name.startswith("test_")}
+    if len(sys.argv) != 2 or sys.argv[1] not in cases:
+        print("\n".join(cases))
+        return 2
+    home = tempfile.mkdtemp(prefix="relay.")
+    os.chdir(home)
+    try:
+        cases[sys.argv[1]]()
+    finally:
+        os.chdir("/")
+        shutil.rmtree(home, ignore_errors=True)
+    return 0
+
+
+sys.exit(main())
