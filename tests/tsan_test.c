@@ -257,6 +257,48 @@ static void hand_on(chan_int in, chan_int out, int *shared) {
     rn_close(out);
 }
 
+/*
+ * What a fresh primitive's first release orders, when those who come meanwhile take the library's path: TSan has no clock
+ * for the word until then.
+ */
+struct fresh {
+    rn_mutex m;
+    rn_rwmutex rw;
+    rn_sem sem;
+    rn_wg wg;
+    int under_mutex, under_rwmutex, under_sem;
+};
+
+static void use_fresh(struct fresh *f, int *mine) {
+    rn_mutex_lock(&f->m);
+    f->under_mutex++;
+    rn_mutex_unlock(&f->m);
+    rn_rwmutex_lock(&f->rw);
+    f->under_rwmutex++;
+    rn_rwmutex_unlock(&f->rw);
+    rn_sem_acquire(&f->sem, 1);
+    f->under_sem++;
+    rn_sem_release(&f->sem, 1);
+    *mine = 1;
+    rn_wg_done(&f->wg);
+}
+
+TEST_GO(orders_the_first_users_of_a_primitive) {
+    enum { USERS = 4 };
+    for (long i = 0, n = scaled(20000); i < n; i++) {
+        struct fresh *f = calloc(1, sizeof *f);
+        int mine[USERS];
+        CHECK(f);
+        rn_sem_init(&f->sem, 1);
+        rn_wg_add(&f->wg, USERS);
+        for (int k = 0; k < USERS; k++) CHECK_EQ(rn_go(use_fresh, f, &mine[k]), 0);
+        rn_wg_wait(&f->wg);
+        for (int k = 0; k < USERS; k++) CHECK_EQ(mine[k], 1);
+        CHECK_EQ(f->under_mutex + f->under_rwmutex + f->under_sem, 3 * USERS);
+        free(f);
+    }
+}
+
 TEST_GO(orders_a_ring_of_goroutines) {
     static int shared;
     rn_chan(int) first = rn_make(int, 0);

@@ -15,6 +15,7 @@ void __tsan_destroy_fiber(void *fiber) RN_WEAK;
 void __tsan_switch_to_fiber(void *fiber, unsigned flags) RN_WEAK;
 void __tsan_acquire(void *addr) RN_WEAK;
 void __tsan_release(void *addr) RN_WEAK;
+unsigned __tsan_atomic32_load(const volatile unsigned *at, int order) RN_WEAK;
 void AnnotateBenignRaceSized(const char *file, int line, const volatile void *at, size_t size,
                              const char *what) RN_WEAK;
 void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size) RN_WEAK;
@@ -36,6 +37,15 @@ RN_INLINE bool rn__asan_on(void) {
  */
 RN_INLINE void rn__san_acquire(void *addr) {
     if (rn__tsan_on()) __tsan_acquire(addr);
+}
+
+/*
+ * The same for an address which is a word that inline paths in the user's program release. __tsan_acquire reads a
+ * first release's clock without the lock under which TSan changes the word and then the clock; in between, we may have seen
+ * the word already, and it would find no clock. An atomic load waits for the lock.
+ */
+RN_INLINE void rn__san_acquire_word(void *addr) {
+    if (rn__tsan_on() && __tsan_atomic32_load) (void)__tsan_atomic32_load(addr, __ATOMIC_ACQUIRE);
 }
 
 RN_INLINE void rn__san_release(void *addr) {

@@ -57,7 +57,7 @@ int rn_cond_wait_until(rn_cond *c, rn_mutex *m, rn_time t) {
     if (r) leave(c, &w);
     rn__out();
     rn_mutex_lock(m);
-    rn__san_acquire(m);
+    rn__san_acquire_word(m);
     return r;
 }
 

@@ -41,7 +41,7 @@ _Static_assert(offsetof(struct rn__flight_call, node) == 0, "calls are found by 
 /* A sanitizer sees strcmp read the others' keys, so it must see the lock too. (Go's mutex orders them as well.) */
 static void lock(rn_flight *f) {
     rn_mutex_lock(&f->rn__lock);
-    rn__san_acquire(&f->rn__lock);
+    rn__san_acquire_word(&f->rn__lock);
 }
 
 static void unlock(rn_flight *f) {

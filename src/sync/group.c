@@ -65,7 +65,7 @@ static int start(rn_group *g, int (*fn)(void *), void *arg) {
 int rn_group_go(rn_group *g, int (*fn)(void *), void *arg) {
     if (g->rn__limited) {
         rn_sem_acquire(&g->rn__sem, 1);
-        rn__san_acquire(&g->rn__sem);
+        rn__san_acquire_word(&g->rn__sem);
     }
     return start(g, fn, arg);
 }
@@ -73,7 +73,7 @@ int rn_group_go(rn_group *g, int (*fn)(void *), void *arg) {
 int rn_group_try_go(rn_group *g, int (*fn)(void *), void *arg) {
     if (g->rn__limited) {
         if (!rn_sem_try(&g->rn__sem, 1)) return -EAGAIN;
-        rn__san_acquire(&g->rn__sem);
+        rn__san_acquire_word(&g->rn__sem);
     }
     return start(g, fn, arg);
 }
@@ -89,7 +89,7 @@ static void end_ctx(rn_group *g) {
 
 int rn_group_wait(rn_group *g) {
     rn_wg_wait(&g->rn__wg);
-    rn__san_acquire(&g->rn__wg);
+    rn__san_acquire_word(&g->rn__wg);
     end_ctx(g);
     return rn__load_relaxed(&g->rn__error); /* ordered by the wait group */
 }

@@ -79,7 +79,7 @@ void rn__mutex_lock_slow(rn_mutex *m) {
         wait_for(m);
         rn__out();
     }
-    rn__san_acquire(m);
+    rn__san_acquire_word(m);
 }
 
 /* Locked, queued, nobody woken: let the first waiter on. */

@@ -61,7 +61,7 @@ static void lock(rn_rwmutex *m, const struct way *way) {
     rn__waiter_init(&w, rn__sema_key(m, way->key), false);
     if (enqueue(m, &w, way)) rn__sema_wait(&w, way->why, m, RN_TIME_MAX); /* RW1, RW2 */
     rn__out();
-    rn__san_acquire(m);
+    rn__san_acquire_word(m);
 }
 
 void rn__rwmutex_rlock_slow(rn_rwmutex *m) { lock(m, &reading); }

@@ -97,7 +97,7 @@ static int acquire_slowly(rn_sem *s, int64_t n, rn_time t, struct rn_ctx *ctx) {
 static int acquire(rn_sem *s, int64_t n, rn_time t, struct rn_ctx *ctx) {
     if (n < 0) rn__panic("semaphore: negative weight");
     int r = rn_sem_try(s, n) ? 0 : acquire_slowly(s, n, t, ctx);
-    if (r == 0) rn__san_acquire(s);
+    if (r == 0) rn__san_acquire_word(s);
     return r;
 }
 

@@ -62,7 +62,7 @@ void rn__wg_wait_slow(rn_wg *w) {
     rn__waiter_init(&r, w, false);
     if (enqueue(w, &r)) rn__sema_wait(&r, RN__WAIT_GROUP, w, RN_TIME_MAX); /* WG */
     rn__out();
-    rn__san_acquire(w);
+    rn__san_acquire_word(w);
 }
 
 static void done(void *w) {

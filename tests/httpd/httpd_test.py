@@ -32,6 +32,8 @@ def child_setup():
 
 
 class Server:
+    started = []
+
     def __init__(self, *args, files=None):
         os.mkdir("www")
         for name, content in (files or {"a.txt": b"hello\n"}).items():
@@ -41,6 +43,7 @@ class Server:
                 f.write(content)
         self.p = subprocess.Popen([HTTPD, *args, "127.0.0.1:0", "www"], stderr=subprocess.PIPE, text=True,
                                   preexec_fn=child_setup)
+        Server.started.append(self)
         self.address = self.until("listening on ").split("listening on ")[1].split(":")
 
     def until(self, text):
@@ -64,6 +67,12 @@ class Server:
     def end(self):
         sys.stderr.write(self.p.stderr.read())
         return self.p.wait()
+
+    def post_mortem(self):
+        """For a case that failed: how it ended, if it had, and what it said."""
+        print(f"httpd {self.p.pid}: status {self.p.poll()}", file=sys.stderr)
+        self.p.kill()
+        self.end()
 
 
 class Client:
@@ -488,6 +497,10 @@ def main():
     os.chdir(home)
     try:
         cases[sys.argv[1]]()
+    except BaseException:
+        for started in Server.started:
+            started.post_mortem()
+        raise
     finally:
         os.chdir("/")
         shutil.rmtree(home, ignore_errors=True)

@@ -27,9 +27,12 @@ def child_setup():
 
 
 class Relay:
+    started = []
+
     def __init__(self, *args, listen="127.0.0.1:0"):
         self.p = subprocess.Popen([RELAY, *args[:-1], listen, *args[-1]], stderr=subprocess.PIPE, text=True,
                                   preexec_fn=child_setup)
+        Relay.started.append(self)
         self.address = self.until("listening on ").split("listening on ")[1]
 
     def until(self, text):
@@ -52,6 +55,12 @@ class Relay:
     def end(self):
         sys.stderr.write(self.p.stderr.read())
         return self.p.wait()
+
+    def post_mortem(self):
+        """For a case that failed: how it ended, if it had, and what it said."""
+        print(f"relay {self.p.pid}: status {self.p.poll()}", file=sys.stderr)
+        self.p.kill()
+        self.end()
 
 
 def dial(address):
@@ -327,6 +336,10 @@ def main():
     os.chdir(home)
     try:
         cases[sys.argv[1]]()
+    except BaseException:
+        for started in Relay.started:
+            started.post_mortem()
+        raise
     finally:
         os.chdir("/")
         shutil.rmtree(home, ignore_errors=True)
