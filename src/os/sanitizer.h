@@ -15,7 +15,7 @@ void __tsan_destroy_fiber(void *fiber) RN_WEAK;
 void __tsan_switch_to_fiber(void *fiber, unsigned flags) RN_WEAK;
 void __tsan_acquire(void *addr) RN_WEAK;
 void __tsan_release(void *addr) RN_WEAK;
-unsigned __tsan_atomic32_load(const volatile unsigned *at, int order) RN_WEAK;
+unsigned __tsan_atomic32_load(const volatile void *at, int order) RN_WEAK;
 void AnnotateBenignRaceSized(const char *file, int line, const volatile void *at, size_t size,
                              const char *what) RN_WEAK;
 void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size) RN_WEAK;
