@@ -150,6 +150,8 @@ struct rn__p {
     int64_t started, ended;   /* goroutines; sums give rn_goroutines */
     uint32_t bias_debt;       /* chan/lock.c: so many fresh channels are not biased to it */
     uint32_t eager;           /* sysmon: who is made ready here waits long: wake others at once */
+    rn_duration patience;     /* idle.c: so long it watches rings that move before it steals */
+    rn_time stole;            /* when it last stole, or was stolen from */
     RN_ALIGNED_LINE struct rn__timers timers;
     /* sched.lock's. */
     RN_ALIGNED_LINE struct rn__p *idle_next;
@@ -159,6 +161,9 @@ struct rn__p {
     struct rn__m *seen_m;
     rn_time seen_when;
     rn_time seen_cpu;
+    /* Whoever watches the ring writes these, relaxed: where its head was, and when. */
+    uint32_t watched_head;
+    rn_time watched;
 };
 
 /* All that is shared. Plain fields are under `lock`; those marked `atomic` are read without. */
@@ -316,7 +321,13 @@ void rn__global_put(struct rn__g *g);
 void rn__global_init(void);
 void rn__global_put_list(struct rn__g *head);
 struct rn__g *rn__global_get(struct rn__p *p);
-struct rn__g *rn__steal(struct rn__m *m, bool runnext_too);
+/* What a thief may take: from rings in which one waits long, from any; and what is in run-next. */
+struct rn__search {
+    rn_time now;
+    bool any;
+    bool runnext_too;
+};
+struct rn__g *rn__steal(struct rn__m *m, const struct rn__search *s);
 
 /* ---- threads and idling (sched/idle.c) ---- */
 

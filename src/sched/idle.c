@@ -11,6 +11,13 @@
  * Searchers (spinning Ms): a waker does nothing while there is one, so a searcher that stops searching looks once
  * more; one that finds work wakes the next if there are idle Ps.
  *
+ * Patience. Goroutines that ready each other in turn, a select and its two producers say, are one too many for run-next, so
+ * that one of them is always in the ring, for a moment. A thief who takes it breaks up a party: for microseconds of claim,
+ * cold caches and revoked biases it gains nothing, as soon all have gathered at one P again, and the other P has run out. By that we know
+ * it: a P that runs out shortly after it stole or was stolen from doubles the time that it will watch a ring
+ * which moves before it steals; one that runs out later halves it. What waits long in a ring (runq.c) is stolen at once, however patient
+ * the thief. While it watches, it naps and counts as a searcher, so that nobody pays for waking others.
+ *
  * The keeper is the idle M that sleeps until exactly the next timer, or in the poller. Whoever goes
  * to sleep when there is none becomes it. While something runs sysmon also looks at the timers.
  *   arming:     first = when (timer.c);     light fence;  look at keeper_until
@@ -30,6 +37,10 @@ const struct rn__poll_hooks *rn__poll_hooks;
 enum {
     SPIN_US = 30,     /* about what a wake-up costs */
     SPIN_PAUSES = 8,  /* between two looks */
+    NAP_US = 20,      /* between two looks of who is patient */
+    BRIEF_US = 30,    /* a P that runs out so soon after a steal has gained nothing by it */
+    PATIENCE_US = 10, /* the first */
+    PATIENCE_MAX_US = 1000,
     IDLE_SECONDS = 1, /* an M that was idle for so long ends, but for the last few */
     KEEP_IDLE = 2,    /* so many Ms stay, however long they were idle */
 };
@@ -387,25 +398,49 @@ static bool may_spin(struct rn__m *m) {
     return true;
 }
 
-/* One look everywhere. */
-static struct rn__g *look(struct rn__m *m, bool runnext_too) {
+/* What is ours, or anybody's. */
+static struct rn__g *own(struct rn__m *m) {
     rn__run_timers();
-    struct rn__g *g = rn__runq_pick_fairly(m->p);
-    return g ? g : rn__steal(m, runnext_too);
+    return rn__runq_pick_fairly(m->p);
 }
 
-/* Search as long as a wake-up would cost, where there is a core to spare. */
-static struct rn__g *spin(struct rn__m *m) {
-    if (!may_spin(m)) return NULL;
+/* p has run out of goroutines. */
+static void learn_patience(struct rn__p *p, rn_time now) {
+    if (now - p->stole < BRIEF_US * RN_US) {
+        p->patience = p->patience == 0 ? PATIENCE_US * RN_US : 2 * p->patience;
+        if (p->patience > PATIENCE_MAX_US * RN_US) p->patience = PATIENCE_MAX_US * RN_US;
+    } else {
+        p->patience = p->patience <= PATIENCE_US * RN_US ? 0 : p->patience / 2;
+    }
+}
+
+/* Watch, as long as a wake-up would cost, or as patience has it; with a core to spare, without a pause to speak of. */
+static struct rn__g *watch(struct rn__m *m, rn_time start) {
     bool crowded = rn__load_relaxed(&rn__sched.procs) > rn__sched.cpus;
-    rn_time end = crowded ? 0 : rn__now() + SPIN_US * RN_US;
+    rn_time steal = start + m->p->patience;
     for (int i = 0; !rn__load_relaxed(&rn__sched.stopping); i++) {
-        struct rn__g *g = look(m, rn__load_relaxed(&rn__sched.stuck) != 0);
+        rn_time now = rn__now();
+        struct rn__g *g = own(m);
         if (g) return g;
-        if (crowded ? i >= 4 : i % 8 == 7 && rn__now() >= end) break;
-        for (int k = 0; k < SPIN_PAUSES; k++) rn__arch_pause();
+        struct rn__search s = {now, now >= steal, rn__load_relaxed(&rn__sched.stuck) != 0};
+        if ((g = rn__steal(m, &s))) return g;
+        if (crowded ? i < 4 : now - start < SPIN_US * RN_US)
+            for (int k = 0; k < SPIN_PAUSES; k++) rn__arch_pause();
+        else if (now < steal)
+            rn__nap(NAP_US * RN_US);
+        else
+            break;
     }
     return NULL;
+}
+
+/* Our P has run out: look elsewhere. */
+static struct rn__g *search(struct rn__m *m) {
+    rn_time now = rn__now();
+    if (!m->spinning) learn_patience(m->p, now);
+    struct rn__search s = {now, m->p->patience == 0, false};
+    struct rn__g *g = rn__steal(m, &s);
+    return g || !may_spin(m) ? g : watch(m, now);
 }
 
 /* m found something: it searches no more; if it was the last searcher, the next may start. */
@@ -429,8 +464,8 @@ static struct rn__g *find(struct rn__m *m) {
         if (!rn__load_relaxed(&rn__sched.stopping)) {
             const struct rn__poll_hooks *polling = rn__polling();
             if (polling) polling->poll(0);
-            g = look(m, false);
-            if (!g) g = spin(m);
+            g = own(m);
+            if (!g) g = search(m);
             if (g) return g;
         } else {
             rn__runq_drain(m->p); /* nobody would look at the run-next of an idle P */

@@ -20,6 +20,12 @@
 #include "os/pages.h"
 #include "sched/core.h"
 
+enum {
+    GLANCE_US = 10,  /* between two glances that tell how fast a ring moves */
+    STALE_US = 1000, /* after which the first one tells nothing */
+    LONG_US = 50,    /* what waits so long is stolen at once */
+};
+
 static uint32_t length(struct rn__p *p) {
     /* Relaxed: a glance, or the owner's own */
     return rn__load_relaxed(&p->tail) - rn__load_relaxed(&p->head);
@@ -179,24 +185,57 @@ static struct rn__g *take_half(struct rn__p *to, struct rn__p *from) {
     return g;
 }
 
-static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, bool runnext_too) {
-    if (length(from) == 0 && !(runnext_too && rn__load_relaxed(&from->runnext))) return NULL;
+static void note_head(struct rn__p *p, uint32_t head, rn_time now) {
+    rn__store_relaxed(&p->watched_head, head);
+    rn__store_relaxed(&p->watched, now);
+}
+
+/*
+ * Will those in the ring of p wait long? Its length and how far its head came since it was last noted tell. All of it is
+ * glanced at, by as many as like: a wrong guess costs time only.
+ */
+static bool waits_long(struct rn__p *p, rn_time now) {
+    uint32_t head = rn__load_relaxed(&p->head), n = length(p);
+    uint32_t moved = head - rn__load_relaxed(&p->watched_head);
+    rn_duration since = now - rn__load_relaxed(&p->watched);
+    if (n == 0 || since > STALE_US * RN_US) {
+        note_head(p, head, now);
+        return false;
+    }
+    if (since < GLANCE_US * RN_US) return false;
+    if (moved == 0) return true;
+    note_head(p, head, now);
+    return since / moved * n >= LONG_US * RN_US;
+}
+
+/* Both Ps are ours now. */
+static void note_steal(struct rn__p *to, struct rn__p *from, rn_time now) {
+    to->stole = now;
+    from->stole = now;
+}
+
+static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, const struct rn__search *s) {
+    bool ring = length(from) != 0 && (s->any || waits_long(from, s->now));
+    if (!ring && !(s->runnext_too && rn__load_relaxed(&from->runnext))) return NULL;
     struct rn__m *m = rn__claim_p(from, 96);
     if (!m) return NULL;
-    struct rn__g *g = length(from) ? take_half(to, from) : runnext_too ? runnext_get(from) : NULL;
+    struct rn__g *g = length(from)     ? take_half(to, from)
+                      : s->runnext_too ? runnext_get(from)
+                                       : NULL;
+    if (g) note_steal(to, from, s->now);
     rn__unclaim_m(m);
     return g;
 }
 
 /* Something from another P, starting at a random one. The caller has a P with an empty ring. */
-struct rn__g *rn__steal(struct rn__m *m, bool runnext_too) {
+struct rn__g *rn__steal(struct rn__m *m, const struct rn__search *s) {
     struct rn__p *p = m->p;
     uint32_t n = rn__load_relaxed(&rn__sched.procs);
     uint32_t start = rn__random(n);
     for (uint32_t i = 0; i < n; i++) {
         struct rn__p *victim = rn__load_acquire(&rn__sched.ps[(start + i) % n]);
         if (!victim || victim == p) continue;
-        struct rn__g *g = steal_from(p, victim, runnext_too);
+        struct rn__g *g = steal_from(p, victim, s);
         if (g) return g;
     }
     return NULL;
