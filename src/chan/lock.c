@@ -9,10 +9,25 @@
  * A revocation costs a microsecond or two. So that programs which make many channels and use each from two Ps do
  * not pay it for each, a P whose channels get revoked biases no more of them for a while (bias_debt).
  * A shared channel goes back to a P that was the only one to use it 64 times in a row.
+ *
+ * A shared channel that comes from another P brings its cache lines, and often the wait for its lock, along. A P that spends
+ * most of its time on that would do better to leave its goroutines to the others (give_way in sched/idle.c): 64 such
+ * bounces in a row tell.
  */
 #include "chan/chan.h"
+#include "os/clock.h"
 
-enum { DEBT = 64, STREAK = 64 };
+enum { DEBT = 64, STREAK = 64, BOUNCES = 64, BOUNCE_NS = 700, REVOCATION = 8 };
+
+/* A channel has come to m's P, at the cost of n bounces. */
+static void count_bounces(struct rn__m *m, uint32_t n) {
+    struct rn__p *p = m->p;
+    if (!p || (p->bounces += n) < BOUNCES) return;
+    rn_time now = rn__now();
+    if (now - p->bounced < BOUNCES * BOUNCE_NS) rn__fights(p);
+    p->bounced = now;
+    p->bounces = 0;
+}
 
 static RN_COLD void revoke_bias(struct rn__hchan *c, struct rn__m *m, struct rn__p *from) {
     rn__store_release(&m->inside, (uint32_t)RN__SCHED);
@@ -21,6 +36,7 @@ static RN_COLD void revoke_bias(struct rn__hchan *c, struct rn__m *m, struct rn_
     rn__barrier_heavy();      /* B2 */
     rn__wait_section(from);
     rn__store_relaxed(&from->bias_debt, (uint32_t)DEBT); /* a hint */
+    count_bounces(m, REVOCATION);
 }
 
 /* May m's P have a channel to itself? */
@@ -39,6 +55,7 @@ static bool wants_bias(struct rn__m *m) {
  */
 static void consider_bias(struct rn__hchan *c, struct rn__m *m) {
     if (c->last != m->p || !m->p) {
+        if (c->last) count_bounces(m, 1);
         c->last = m->p;
         c->streak = 0;
     } else if (++c->streak == STREAK) {

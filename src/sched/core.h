@@ -152,6 +152,9 @@ struct rn__p {
     uint32_t eager;           /* sysmon: who is made ready here waits long: wake others at once */
     rn_duration patience;     /* idle.c: so long it watches rings that move before it steals */
     rn_time stole;            /* when it last stole, or was stolen from */
+    uint32_t bounces; /* chan/lock.c: channels that came here from another P, since `bounced` */
+    rn_time bounced;
+    bool fights; /* it loses its time to such channels: it shall give way */
     RN_ALIGNED_LINE struct rn__timers timers;
     /* sched.lock's. */
     RN_ALIGNED_LINE struct rn__p *idle_next;
@@ -181,6 +184,7 @@ struct rn__sched {
     struct rn__p *idle_ps;
     RN_ALIGNED_LINE uint32_t nidle_ps; /* atomic */
     uint32_t nspinning;                /* atomic: Ms that look for work */
+    uint32_t nshy;                     /* atomic: Ps that give way to others */
     uint32_t procs;                    /* atomic */
     uint32_t cpus;                     /* that this process may use; constant */
     uint32_t stuck;                    /* atomic: sysmon has seen a P whose run-next waits long */
@@ -314,6 +318,7 @@ void rn__parked(struct rn__g *g);
 
 struct rn__g *rn__runq_pick(struct rn__p *p);
 struct rn__g *rn__runq_pick_fairly(struct rn__p *p);
+struct rn__g *rn__runq_pick_own(struct rn__p *p);
 void rn__runq_put(struct rn__p *p, struct rn__g *g);
 void rn__runq_drain(struct rn__p *p);
 bool rn__runq_empty(struct rn__p *p);
@@ -330,6 +335,12 @@ struct rn__search {
 struct rn__g *rn__steal(struct rn__m *m, const struct rn__search *s);
 
 /* ---- threads and idling (sched/idle.c) ---- */
+
+/* p fights with others for its channels: it is to give way, at its next switch. p is the caller's. */
+RN_INLINE void rn__fights(struct rn__p *p) {
+    p->fights = true;
+    rn__store_relaxed(&p->tick, p->tick | (RN__FAIR_TICKS - 1)); /* the next pick is g0's */
+}
 
 void rn__wake_p(void);
 void rn__schedule(struct rn__m *m) __attribute__((noreturn));

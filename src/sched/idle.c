@@ -18,6 +18,10 @@
  * which moves before it steals; one that runs out later halves it. What waits long in a ring (runq.c) is stolen at once, however patient
  * the thief. While it watches, it naps and counts as a searcher, so that nobody pays for waking others.
  *
+ * Giving way. Ps may also all be busy and yet get less done than one would, when all they do is take the same channels from each
+ * other. A P that sees this (chan/lock.c) leaves its goroutines to the others, by the global queue, and watches as
+ * long as its patience says, which doubles by this, before it takes anything from there. Others must be at work meanwhile.
+ *
  * The keeper is the idle M that sleeps until exactly the next timer, or in the poller. Whoever goes
  * to sleep when there is none becomes it. While something runs sysmon also looks at the timers.
  *   arming:     first = when (timer.c);     light fence;  look at keeper_until
@@ -38,9 +42,10 @@ enum {
     SPIN_US = 30,     /* about what a wake-up costs */
     SPIN_PAUSES = 8,  /* between two looks */
     NAP_US = 20,      /* between two looks of who is patient */
-    BRIEF_US = 30,    /* a P that runs out so soon after a steal has gained nothing by it */
+    BRIEF_US = 200,   /* a P that runs out so soon after a steal has gained nothing by it */
+    LATE_US = 1000,   /* and one that runs out so late has */
     PATIENCE_US = 10, /* the first */
-    PATIENCE_MAX_US = 1000,
+    PATIENCE_MAX_US = 4000,
     IDLE_SECONDS = 1, /* an M that was idle for so long ends, but for the last few */
     KEEP_IDLE = 2,    /* so many Ms stay, however long they were idle */
 };
@@ -389,38 +394,54 @@ static void go_idle(struct rn__m *m) {
     rn__add_seq_cst(&rn__sched.nspinning, 1);
 }
 
+static void spin_from_now(struct rn__m *m) {
+    if (m->spinning) return;
+    m->spinning = true;
+    rn__add_seq_cst(&rn__sched.nspinning, 1);
+}
+
 static bool may_spin(struct rn__m *m) {
     if (m->spinning) return true;
     uint32_t busy = rn__load_relaxed(&rn__sched.procs) - rn__load_relaxed(&rn__sched.nidle_ps);
     if (2 * rn__load_relaxed(&rn__sched.nspinning) >= busy) return false;
-    m->spinning = true;
-    rn__add_seq_cst(&rn__sched.nspinning, 1);
+    spin_from_now(m);
     return true;
 }
 
-/* What is ours, or anybody's. */
+/* Our P's; or what our P shares with all. */
+static struct rn__g *mine(struct rn__m *m) {
+    rn__run_timers();
+    return rn__runq_pick_own(m->p);
+}
+
 static struct rn__g *own(struct rn__m *m) {
     rn__run_timers();
     return rn__runq_pick_fairly(m->p);
 }
 
-/* p has run out of goroutines. */
-static void learn_patience(struct rn__p *p, rn_time now) {
-    if (now - p->stole < BRIEF_US * RN_US) {
-        p->patience = p->patience == 0 ? PATIENCE_US * RN_US : 2 * p->patience;
-        if (p->patience > PATIENCE_MAX_US * RN_US) p->patience = PATIENCE_MAX_US * RN_US;
-    } else {
-        p->patience = p->patience <= PATIENCE_US * RN_US ? 0 : p->patience / 2;
-    }
+static void more_patience(struct rn__p *p) {
+    p->patience = p->patience == 0 ? PATIENCE_US * RN_US : 2 * p->patience;
+    if (p->patience > PATIENCE_MAX_US * RN_US) p->patience = PATIENCE_MAX_US * RN_US;
 }
 
-/* Watch, as long as a wake-up would cost, or as patience has it; with a core to spare, without a pause to speak of. */
-static struct rn__g *watch(struct rn__m *m, rn_time start) {
+/* p has run out of goroutines. */
+static void learn_patience(struct rn__p *p, rn_time now) {
+    if (now - p->stole < BRIEF_US * RN_US)
+        more_patience(p);
+    else if (now - p->stole >= LATE_US * RN_US)
+        p->patience = p->patience <= PATIENCE_US * RN_US ? 0 : p->patience / 2;
+}
+
+/*
+ * Watch, as long as a wake-up would cost, or as patience has it; with a core to spare, without a pause to speak of. The shy leave
+ * the global queue alone until then.
+ */
+static struct rn__g *watch(struct rn__m *m, rn_time start, bool shy) {
     bool crowded = rn__load_relaxed(&rn__sched.procs) > rn__sched.cpus;
     rn_time steal = start + m->p->patience;
     for (int i = 0; !rn__load_relaxed(&rn__sched.stopping); i++) {
         rn_time now = rn__now();
-        struct rn__g *g = own(m);
+        struct rn__g *g = shy && now < steal ? mine(m) : own(m);
         if (g) return g;
         struct rn__search s = {now, now >= steal, rn__load_relaxed(&rn__sched.stuck) != 0};
         if ((g = rn__steal(m, &s))) return g;
@@ -440,7 +461,23 @@ static struct rn__g *search(struct rn__m *m) {
     if (!m->spinning) learn_patience(m->p, now);
     struct rn__search s = {now, m->p->patience == 0, false};
     struct rn__g *g = rn__steal(m, &s);
-    return g || !may_spin(m) ? g : watch(m, now);
+    return g || !may_spin(m) ? g : watch(m, now, false);
+}
+
+/* Our P fights with others: what it has is theirs, if they are there. */
+static struct rn__g *give_way(struct rn__m *m) {
+    struct rn__p *p = m->p;
+    struct rn__g *g = NULL;
+    p->fights = false;
+    if (rn__add_seq_cst(&rn__sched.nshy, 1) + 1 + rn__load_seq_cst(&rn__sched.nidle_ps) <
+        rn__load_relaxed(&rn__sched.procs)) {
+        more_patience(p);
+        rn__runq_drain(p);
+        spin_from_now(m);
+        g = watch(m, rn__now(), true);
+    }
+    rn__sub_seq_cst(&rn__sched.nshy, 1);
+    return g;
 }
 
 /* m found something: it searches no more; if it was the last searcher, the next may start. */
@@ -464,6 +501,7 @@ static struct rn__g *find(struct rn__m *m) {
         if (!rn__load_relaxed(&rn__sched.stopping)) {
             const struct rn__poll_hooks *polling = rn__polling();
             if (polling) polling->poll(0);
+            if (unlikely(m->p->fights || rn__chaos(16)) && (g = give_way(m))) return g;
             g = own(m);
             if (!g) g = search(m);
             if (g) return g;

@@ -23,7 +23,7 @@
 enum {
     GLANCE_US = 10,  /* between two glances that tell how fast a ring moves */
     STALE_US = 1000, /* after which the first one tells nothing */
-    LONG_US = 50,    /* what waits so long is stolen at once */
+    LONG_US = 100,   /* what waits so long is stolen at once */
 };
 
 static uint32_t length(struct rn__p *p) {
@@ -120,6 +120,12 @@ struct rn__g *rn__runq_pick(struct rn__p *p) {
     return g ? g : ring_get(p);
 }
 
+/* The next one that p has, on g0. */
+struct rn__g *rn__runq_pick_own(struct rn__p *p) {
+    struct rn__g *g = ring_get(p);
+    return g ? g : runnext_get(p);
+}
+
 /* The next one, on g0: those that wait longest come first, and run-next's turn is over. */
 struct rn__g *rn__runq_pick_fairly(struct rn__p *p) {
     struct rn__g *last = runnext_get(p);
@@ -203,7 +209,7 @@ static bool waits_long(struct rn__p *p, rn_time now) {
         return false;
     }
     if (since < GLANCE_US * RN_US) return false;
-    if (moved == 0) return true;
+    if (moved == 0) return since >= LONG_US * RN_US;
     note_head(p, head, now);
     return since / moved * n >= LONG_US * RN_US;
 }
