@@ -171,7 +171,7 @@ TEST_GO(no_stale_value_after_stop) {
 TEST_GO(no_stale_value_after_reset) {
     rn_timer *t = rn_timer_new(HOUR);
     uint64_t seed = test_seed();
-    long n = scaled(20000);
+    long n = scaled(100000);
     for (long i = 0; i < n; i++) {
         rn_timer_reset(t, (rn_duration)(test_random(&seed) % 2000));
         if (test_random(&seed) % 2) rn_yield();
@@ -277,8 +277,8 @@ TEST_GO(far_timers_never_fire_and_never_overflow) {
     }
 }
 
-TEST_GO(many_armed_timers) {
-    long n = scaled(200000);
+TEST_GO(a_million_armed_timers) {
+    long n = scaled(1000000);
     rn_timer **t = calloc((size_t)n, sizeof *t);
     uint64_t seed = test_seed();
     for (long i = 0; i < n; i++) {

@@ -26,6 +26,7 @@ enum {
     MAX_CLASS = 30,
     CHUNKS = 24,
     CARVE = 16,       /* slots made at once */
+    COLOURS = 16,
     P_FREE = 256,     /* free stacks that a P keeps; twice that before it gives half away */
     WARM = 1024,      /* free stacks that keep their memory, for each class */
     TRIM = 256,       /* stacks trimmed in one go */
@@ -95,9 +96,14 @@ void rn__stack_init(void) {
 
 static size_t slot_size(uint32_t c) { return (size_t)1 << c; }
 
+/*
+ * Gs at the same place in each slot would share a 64th of every cache's sets. So neighbours lie a line apart, as far as a page
+ * allows that also holds the first frames.
+ */
 static struct rn__g *slot_g(char *slot, uint32_t c) {
     size_t g_size = (sizeof(struct rn__g) + RN_CACHE_LINE - 1) / RN_CACHE_LINE * RN_CACHE_LINE;
-    return (struct rn__g *)(void *)(slot + slot_size(c) - g_size);
+    size_t colour = ((uintptr_t)slot >> c) % COLOURS * RN_CACHE_LINE;
+    return (struct rn__g *)(void *)(slot + slot_size(c) - colour - g_size);
 }
 
 static struct rn__g *slot_init(char *slot, uint32_t c) {
