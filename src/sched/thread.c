@@ -50,7 +50,10 @@ static struct rn__m *m_fresh(void) {
     return m;
 }
 
-/* A record that is never given back to malloc, as others may glance at it any time. NULL: no memory. */
+/*
+ * A record that is never given back to malloc, as others may glance at its tid, inside and claim any time, even for the sake of who had
+ * it before: these are stored to relaxed. NULL: no memory.
+ */
 struct rn__m *rn__m_new(void) {
     struct rn__m *m = m_recycled();
     if (!m) m = m_fresh();
@@ -110,7 +113,7 @@ static void stack_bounds(struct rn__g *g) {
 static void *m_main(void *arg) {
     struct rn__m *m = arg;
     adopt(m);
-    m->inside = RN__SCHED;
+    rn__store_relaxed(&m->inside, (uint32_t)RN__SCHED);
     stack_bounds(&m->g0);
     m->g0.hi = __builtin_frame_address(0); /* above are the thread's local variables */
     rn__signal_stack(m);
@@ -161,7 +164,7 @@ int rn__thread_create(struct rn__p *p, bool spinning) {
     }
     struct rn__m *m = rn__m_new();
     if (m) {
-        m->claim = RN__FREE;
+        rn__store_relaxed(&m->claim, (uint32_t)RN__FREE);
         m->next_p = p;
         m->spinning = spinning;
         int r = create(m);
@@ -216,7 +219,7 @@ struct rn__m *rn__thread_register(void) {
     pthread_once(&once, start_once);
     struct rn__m *m = rn__m_new();
     if (!m) rn__fatal("runtime: out of memory for a thread");
-    m->claim = RN__FOREIGN;
+    rn__store_relaxed(&m->claim, (uint32_t)RN__FOREIGN);
     m->self.kind = RN__THREAD;
     m->self.state = RN__RUNNING;
     m->self.select_done = 1;
