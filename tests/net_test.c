@@ -939,6 +939,40 @@ TEST_GO(sendfile_sends_a_file) {
     rn_unref(done);
 }
 
+struct leaver {
+    int fd;
+    size_t takes;
+};
+
+static void *take_some_and_leave(void *arg) {
+    struct leaver *l = arg;
+    char buf[4096];
+    for (size_t got = 0; got < l->takes; got += sizeof buf)
+        if (read(l->fd, buf, sizeof buf) <= 0) break;
+    close(l->fd);
+    return NULL;
+}
+
+/* The kernel may have sent a part when the peer is gone: then it returns that, and raises SIGPIPE all the same. */
+TEST_GO(sendfile_to_one_who_leaves_in_the_middle) {
+    enum { SIZE = 1 << 20 };
+    int fd = temp_file();
+    uint64_t seed = test_seed();
+    CHECK_EQ(ftruncate(fd, SIZE), 0);
+    for (long i = 0, n = scaled(2000); i < n; i++) {
+        int ends[2];
+        pthread_t t;
+        CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        struct leaver l = {ends[1], test_random(&seed) % (SIZE / 2)};
+        CHECK_EQ(pthread_create(&t, NULL, take_some_and_leave, &l), 0);
+        rn_conn c = rn_conn_of_fd(ends[0]);
+        CHECK_EQ(rn_sendfile(c, fd, 0, SIZE), -EPIPE);
+        CHECK_EQ(rn_conn_close(c), 0);
+        pthread_join(t, NULL);
+    }
+    close(fd);
+}
+
 /* ---- other descriptors ---- */
 
 static void wait_fd(int fd, int events, rn_chan(int) result) {

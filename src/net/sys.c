@@ -47,7 +47,7 @@ RN_NOINLINE ssize_t rn__sys_sendmsg(int fd, const struct msghdr *m) {
 
 /*
  * SIGPIPE goes to the thread that writes. Block it, and if we raised one, take it back: unless it was
- * pending already, and then ours is one with that.
+ * pending already, and then ours is one with that. A call that has written a part before the reader left raises it, too.
  */
 struct quiet {
     sigset_t before;
@@ -67,19 +67,25 @@ static void quiet_begin(struct quiet *q) {
         sigismember(&q->before, SIGPIPE) && sigpending(&now) == 0 && sigismember(&now, SIGPIPE);
 }
 
-static void quiet_end(struct quiet *q, ssize_t result) {
+static void quiet_end(struct quiet *q, bool whole) {
     sigset_t pipe;
     struct timespec none = {0};
     pipe_set(&pipe);
-    if (result == -EPIPE && !q->pending) (void)RETRY(sigtimedwait(&pipe, NULL, &none));
+    if (!whole && !q->pending) (void)RETRY(sigtimedwait(&pipe, NULL, &none));
     pthread_sigmask(SIG_SETMASK, &q->before, NULL);
+}
+
+static size_t total(const struct iovec *iov, int n) {
+    size_t sum = 0;
+    for (int i = 0; i < n; i++) sum += iov[i].iov_len;
+    return sum;
 }
 
 RN_NOINLINE ssize_t rn__sys_writev(int fd, const struct iovec *iov, int n) {
     struct quiet q;
     quiet_begin(&q);
     ssize_t r = RETRY(writev(fd, iov, n));
-    quiet_end(&q, r);
+    quiet_end(&q, r >= 0 && (size_t)r == total(iov, n));
     return r;
 }
 
@@ -87,7 +93,7 @@ RN_NOINLINE ssize_t rn__sys_splice(int from, int to, size_t n) {
     struct quiet q;
     quiet_begin(&q);
     ssize_t r = RETRY(splice(from, NULL, to, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
-    quiet_end(&q, r);
+    quiet_end(&q, r >= 0 && (size_t)r == n);
     return r;
 }
 
@@ -95,7 +101,7 @@ RN_NOINLINE ssize_t rn__sys_sendfile(int to, int from, off_t *off, size_t n) {
     struct quiet q;
     quiet_begin(&q);
     ssize_t r = RETRY(sendfile(to, from, off, n));
-    quiet_end(&q, r);
+    quiet_end(&q, r >= 0 && (size_t)r == n);
     return r;
 }
 
