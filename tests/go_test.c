@@ -153,6 +153,47 @@ TEST_GO(floating_point_and_mixed_arguments) {
     wait_n(done, 6);
 }
 
+/* What travels on the stack, or in two registers, on one CPU or another. */
+static void wide6(long double a, long double b, long double c, long double d, long double e,
+                  long double f) {
+    CHECK(a == 1.0L / 3 && b == -2.5L && c == 3 && d == LDBL_MAX && e == -LDBL_MIN);
+    CHECK(f == 0.1L);
+    rn_send(done, 1);
+}
+
+static void wide_mix(int a, long double b, double c, const char *d, long double e, int64_t f) {
+    CHECK_EQ(a, -7);
+    CHECK(b == 1.0L / 7 && e == -1.0L / 9);
+    check_double(c, 0.25);
+    CHECK_STR(d, "text");
+    CHECK_EQ(f, INT64_MIN);
+    rn_send(done, 1);
+}
+
+__extension__ typedef __int128 int128;
+
+static void two_words(int a, int128 b, int128 c, int128 d, int128 e, int f) {
+    CHECK_EQ(a, 1);
+    CHECK(b == (int128)1 << 100 && c == -((int128)1 << 99) && d == 3 && e == -4);
+    CHECK_EQ(f, 6);
+    rn_send(done, 1);
+}
+
+static void complex_ones(_Complex double a, _Complex float b, _Complex double c, _Complex double d,
+                         _Complex double e, double f) {
+    CHECK(a == 1 && b == 2 && c == 3 && d == 4 && e == 5 && f == 6);
+    rn_send(done, 1);
+}
+
+TEST_GO(arguments_of_sixteen_bytes) {
+    done = rn_make(int, 0);
+    GO(wide6, 1.0L / 3, -2.5, 3, LDBL_MAX, -LDBL_MIN, 0.1L); /* -2.5 and 3 are converted */
+    GO(wide_mix, -7, 1.0L / 7, 0.25, "text", -1.0L / 9, INT64_MIN);
+    GO(two_words, 1, (int128)1 << 100, -((int128)1 << 99), 3, (int128)-4, 6);
+    GO(complex_ones, 1, 2, (_Complex double)3, 4, 5, 6);
+    wait_n(done, 4);
+}
+
 enum colour { RED = -1, GREEN, BLUE = INT_MAX };
 
 static void kinds(bool a, char b, enum colour c, size_t d, ptrdiff_t e, int (*f)(int)) {

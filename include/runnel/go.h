@@ -41,8 +41,8 @@ typedef struct rn_go_opts {
  * int rn_go(fn, ...): run `fn` with 0 to 6 arguments in a new goroutine, as Go's
  * `go fn(...)`: the arguments are evaluated and converted to the parameters'
  * types now, by the compiler, which rejects what a plain call would not take.
- * Parameters are scalars (integers, pointers, enums, bools, float, double) of
- * at most 8 bytes. What fn returns is dropped.
+ * Parameters are scalars (integers, pointers, enums, bools, floating point) of
+ * at most 16 bytes. What fn returns is dropped; it must be of at most 8 bytes.
  * Returns 0, or -ENOMEM when there is no memory for the goroutine; nothing runs then.
  * The new goroutine may start on any processor, and before the call returns. The caller goes on at once, unless it is a
  * goroutine whose processor has a full queue (256): then those in it run first. What comes before the call happens before
@@ -114,8 +114,8 @@ RN_API int rn__go_captured(const rn_go_opts *opts, void (*fn)(void));
     })
 /* An array decays in ?: as in a call; the comma silences gcc on `!` of a product or an address. */
 #define RN__GO_ARG(a)                                                                              \
-    RN__CHECK(sizeof(!((void)0, (a))) && sizeof(1 ? (a) : (a)) <= 8,                               \
-              "rn_go: an argument is no scalar of at most 8 bytes")
+    RN__CHECK(sizeof(!((void)0, (a))) && sizeof(1 ? (a) : (a)) <= 16,                              \
+              "rn_go: an argument is no scalar of at most 16 bytes")
 #define RN__GO_1(o, f) RN__GO_CALL(__COUNTER__, o, f, (), 0)
 #define RN__GO_2(o, f, a) RN__GO_CALL(__COUNTER__, o, f, (a), RN__GO_ARG(a))
 #define RN__GO_3(o, f, a, b) RN__GO_CALL(__COUNTER__, o, f, (a, b), RN__GO_ARG(a) + RN__GO_ARG(b))

@@ -18,27 +18,27 @@ static void seven(int a, int b, int c, int d, int e, int f, int g) {
 }
 static struct big result(void) { return (struct big){1, 2}; }
 static long double wide(long double d) { return d; }
-static void eats(long double d) { (void)d; }
+static void eats(_Complex long double d) { (void)d; }
 int goes(struct big b, struct small s, int *p);
 
 int goes(struct big b, struct small s, int *p) {
-    (void)rn_go(none, 1);                    // expect: too many arguments
-    (void)rn_go(one);                        // expect: too few arguments
-    (void)rn_go(one, 1, 2);                  // expect: too many arguments
-    (void)rn_go(one, p);                     // expect: pointer to integer|integer from pointer
-    (void)rn_go(one, "text");                // expect: pointer to integer|integer from pointer
-    (void)rn_go(text, 1);                    // expect: integer to pointer|pointer from integer
-    (void)rn_go(text, p);                    // expect: incompatible pointer type
-    (void)rn_go(one, s);                     // expect: incompatible type
-    (void)rn_go(big, b);                     // expect: no scalar|argument
-    (void)rn_go(small, s);                   // expect: no scalar|argument
-    (void)rn_go(wide, 1.0L);                 // expect: over 8 bytes
-    (void)rn_go(eats, 1.0L);                 // expect: at most 8 bytes
-    (void)rn_go(result);                     // expect: over 8 bytes
-    (void)rn_go(seven, 1, 2, 3, 4, 5, 6, 7); // expect: more than 6 arguments
-    (void)rn_go(3, 1);                       // expect: .
-    (void)rn_go_opt(NULL, one, p);           // expect: pointer to integer|integer from pointer
-    (void)rn_go_opt(p, none);                // expect: incompatible pointer type
+    (void)rn_go(none, 1);                       // expect: too many arguments
+    (void)rn_go(one);                           // expect: too few arguments
+    (void)rn_go(one, 1, 2);                     // expect: too many arguments
+    (void)rn_go(one, p);                        // expect: pointer to integer|integer from pointer
+    (void)rn_go(one, "text");                   // expect: pointer to integer|integer from pointer
+    (void)rn_go(text, 1);                       // expect: integer to pointer|pointer from integer
+    (void)rn_go(text, p);                       // expect: incompatible pointer type
+    (void)rn_go(one, s);                        // expect: incompatible type
+    (void)rn_go(big, b);                        // expect: no scalar|argument
+    (void)rn_go(small, s);                      // expect: no scalar|argument
+    (void)rn_go(wide, 1.0L);                    // expect: over 8 bytes
+    (void)rn_go(eats, (_Complex long double)1); // expect: at most 16 bytes
+    (void)rn_go(result);                        // expect: over 8 bytes
+    (void)rn_go(seven, 1, 2, 3, 4, 5, 6, 7);    // expect: more than 6 arguments
+    (void)rn_go(3, 1);                          // expect: .
+    (void)rn_go_opt(NULL, one, p);              // expect: pointer to integer|integer from pointer
+    (void)rn_go_opt(p, none);                   // expect: incompatible pointer type
     seven(1, 2, 3, 4, 5, 6, 7);
     none();
     eats(1);

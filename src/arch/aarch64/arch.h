@@ -13,8 +13,9 @@ struct rn__ctx {
 };
 
 struct rn__regs {
-    uint64_t ints[6];
-    uint64_t fps[8];
+    uint64_t stack[12]; /* what lies on the stack */
+    uint64_t fps[8][2];
+    uint64_t ints[8];
 };
 
 /* What lies at the top of a new stack; entry.S knows the offsets. */

@@ -11,13 +11,20 @@ rn__go_capture:
         adrp    x10, :gottprel:rn__go_regs
         ldr     x10, [x10, #:gottprel_lo12:rn__go_regs]
         add     x9, x9, x10
-        stp     x0, x1, [x9, #0]
-        stp     x2, x3, [x9, #16]
-        stp     x4, x5, [x9, #32]
-        stp     d0, d1, [x9, #48]
-        stp     d2, d3, [x9, #64]
-        stp     d4, d5, [x9, #80]
-        stp     d6, d7, [x9, #96]
+        ldp     q16, q17, [sp, #0]
+        ldp     q18, q19, [sp, #32]
+        ldp     q20, q21, [sp, #64]
+        stp     q16, q17, [x9, #0]
+        stp     q18, q19, [x9, #32]
+        stp     q20, q21, [x9, #64]
+        stp     q0, q1, [x9, #96]
+        stp     q2, q3, [x9, #128]
+        stp     q4, q5, [x9, #160]
+        stp     q6, q7, [x9, #192]
+        stp     x0, x1, [x9, #224]
+        stp     x2, x3, [x9, #240]
+        stp     x4, x5, [x9, #256]
+        stp     x6, x7, [x9, #272]
         ret
         .cfi_endproc
         .size   rn__go_capture, . - rn__go_capture
@@ -32,14 +39,15 @@ rn__go_capture:
 rn__go_entry:
         hint    #36             /* bti j */
         bl      rn__go_begin
-        ldp     x0, x1, [sp, #0]
-        ldp     x2, x3, [sp, #16]
-        ldp     x4, x5, [sp, #32]
-        ldp     d0, d1, [sp, #48]
-        ldp     d2, d3, [sp, #64]
-        ldp     d4, d5, [sp, #80]
-        ldp     d6, d7, [sp, #96]
-        ldr     x9, [sp, #112]
+        ldp     q0, q1, [sp, #96]
+        ldp     q2, q3, [sp, #128]
+        ldp     q4, q5, [sp, #160]
+        ldp     q6, q7, [sp, #192]
+        ldp     x0, x1, [sp, #224]
+        ldp     x2, x3, [sp, #240]
+        ldp     x4, x5, [sp, #256]
+        ldp     x6, x7, [sp, #272]
+        ldr     x9, [sp, #288]
         blr     x9
         bl      rn__go_end
         brk     #1

@@ -13,7 +13,8 @@ struct rn__ctx {
 };
 
 struct rn__regs {
-    uint64_t ints[6];
+    uint64_t stack[12]; /* what lies on the stack */
+    uint64_t ints[8];
     uint64_t fps[8];
 };
 

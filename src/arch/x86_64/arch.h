@@ -8,7 +8,7 @@
  *   rn__arch_tls_m()      the calling thread's rn__tls_m, read anew each time
  *   rn__arch_pause()      tell the CPU that this is a spin loop
  *   rn__arch_valgrind()   a client request of Valgrind's (os/valgrind.h); 0 without it
- *   struct rn__regs       the registers in which arguments travel
+ *   struct rn__regs       where arguments travel: registers, and the stack
  *   rn__go_entry          where a new context starts (entry.S): sp points to a struct rn__start
  *
  * The switch is inline assembly that saves three registers and declares the others clobbered: the
@@ -27,6 +27,7 @@ struct rn__ctx {
 };
 
 struct rn__regs {
+    uint64_t stack[12]; /* what lies on the stack */
     uint64_t ints[6];
     uint64_t fps[8];
 };

@@ -5,8 +5,9 @@
  *
  * rn__go_capture is called by the macro rn_go in the place, and with the type, of the
  * goroutine's function: the compiler has checked and converted the arguments and put them into the
- * registers of the ABI. We store these in the thread's rn__go_regs, from where
- * rn__go_captured, called next, takes them.
+ * registers of the ABI, and onto the stack what goes there (long double, and what is too much for
+ * the registers: six arguments of 16 bytes are 96). We store all in the thread's rn__go_regs, from where
+ * rn__go_captured, called next, takes them. Less may lie on the stack: then we copy what else there is.
  */
         .text
         .globl  rn__go_capture
@@ -15,27 +16,39 @@
 rn__go_capture:
         .cfi_startproc
         movq    rn__go_regs@gottpoff(%rip), %rax
-        movq    %rdi, %fs:0(%rax)
-        movq    %rsi, %fs:8(%rax)
-        movq    %rdx, %fs:16(%rax)
-        movq    %rcx, %fs:24(%rax)
-        movq    %r8, %fs:32(%rax)
-        movq    %r9, %fs:40(%rax)
-        movq    %xmm0, %fs:48(%rax)
-        movq    %xmm1, %fs:56(%rax)
-        movq    %xmm2, %fs:64(%rax)
-        movq    %xmm3, %fs:72(%rax)
-        movq    %xmm4, %fs:80(%rax)
-        movq    %xmm5, %fs:88(%rax)
-        movq    %xmm6, %fs:96(%rax)
-        movq    %xmm7, %fs:104(%rax)
+        movups  8(%rsp), %xmm8
+        movups  24(%rsp), %xmm9
+        movups  40(%rsp), %xmm10
+        movups  56(%rsp), %xmm11
+        movups  72(%rsp), %xmm12
+        movups  88(%rsp), %xmm13
+        movups  %xmm8, %fs:0(%rax)
+        movups  %xmm9, %fs:16(%rax)
+        movups  %xmm10, %fs:32(%rax)
+        movups  %xmm11, %fs:48(%rax)
+        movups  %xmm12, %fs:64(%rax)
+        movups  %xmm13, %fs:80(%rax)
+        movq    %rdi, %fs:96(%rax)
+        movq    %rsi, %fs:104(%rax)
+        movq    %rdx, %fs:112(%rax)
+        movq    %rcx, %fs:120(%rax)
+        movq    %r8, %fs:128(%rax)
+        movq    %r9, %fs:136(%rax)
+        movq    %xmm0, %fs:144(%rax)
+        movq    %xmm1, %fs:152(%rax)
+        movq    %xmm2, %fs:160(%rax)
+        movq    %xmm3, %fs:168(%rax)
+        movq    %xmm4, %fs:176(%rax)
+        movq    %xmm5, %fs:184(%rax)
+        movq    %xmm6, %fs:192(%rax)
+        movq    %xmm7, %fs:200(%rax)
         ret
         .cfi_endproc
         .size   rn__go_capture, . - rn__go_capture
 
 /*
  * The first instruction of a new context: %rsp points to a struct rn__start, 16-byte aligned,
- * %rbp is 0. Unwinders end here: the return address is declared undefined; the nop is
+ * which begins with the arguments on the stack, where the function expects them; %rbp is 0. Unwinders end here: the return address is declared undefined; the nop is
  * for those that look up the address before the one they return to.
  */
         .globl  rn__go_entry
@@ -47,21 +60,21 @@ rn__go_capture:
         nop
 rn__go_entry:
         call    rn__go_begin
-        movq    0(%rsp), %rdi
-        movq    8(%rsp), %rsi
-        movq    16(%rsp), %rdx
-        movq    24(%rsp), %rcx
-        movq    32(%rsp), %r8
-        movq    40(%rsp), %r9
-        movq    48(%rsp), %xmm0
-        movq    56(%rsp), %xmm1
-        movq    64(%rsp), %xmm2
-        movq    72(%rsp), %xmm3
-        movq    80(%rsp), %xmm4
-        movq    88(%rsp), %xmm5
-        movq    96(%rsp), %xmm6
-        movq    104(%rsp), %xmm7
-        call    *112(%rsp)
+        movq    96(%rsp), %rdi
+        movq    104(%rsp), %rsi
+        movq    112(%rsp), %rdx
+        movq    120(%rsp), %rcx
+        movq    128(%rsp), %r8
+        movq    136(%rsp), %r9
+        movq    144(%rsp), %xmm0
+        movq    152(%rsp), %xmm1
+        movq    160(%rsp), %xmm2
+        movq    168(%rsp), %xmm3
+        movq    176(%rsp), %xmm4
+        movq    184(%rsp), %xmm5
+        movq    192(%rsp), %xmm6
+        movq    200(%rsp), %xmm7
+        call    *208(%rsp)
         call    rn__go_end
         ud2
         .cfi_endproc
