@@ -422,7 +422,7 @@ void rn_chan_close(void *cv) {
         finish(c, m, locked, NULL);
         rn__panic("close of closed channel");
     }
-    struct rn__glist l = {NULL, NULL};
+    struct rn__glist l = {0};
     rn__san_release(&c->closed);
     rn__store_release(&c->closed, 1u); /* Q3: pairs with the try forms' glance */
     wake_all(c, &c->recvq, &l);

@@ -70,7 +70,8 @@ struct rn__g {
     void *param;    /* what woke it: for who parked */
     uint32_t select_done;
     uint32_t kind;
-    void *eh[2]; /* libstdc++'s exception state while it does not run */
+    void *eh[2];         /* libstdc++'s exception state while it does not run */
+    struct rn__g *ahead; /* in a list, who comes some places later: to be fetched meanwhile */
     /* What only parking, dying and observers touch. */
     uint64_t id;
     void *on;
@@ -324,7 +325,7 @@ void rn__runq_drain(struct rn__p *p);
 bool rn__runq_empty(struct rn__p *p);
 void rn__global_put(struct rn__g *g);
 void rn__global_init(void);
-void rn__global_put_list(struct rn__g *head);
+bool rn__runq_put_list(struct rn__p *p, struct rn__glist *l);
 struct rn__g *rn__global_get(struct rn__p *p);
 /* What a thief may take: from rings in which one waits long, from any; and what is in run-next. */
 struct rn__search {
@@ -402,8 +403,6 @@ void rn__inspect_start(void);
 /* Set by them at start, before all threads. NULL: nothing to do. */
 extern void (*rn__sysmon_hook)(rn_time now); /* at each of sysmon's looks; it never sleeps deeply */
 extern void (*rn__run_end_hook)(void); /* rn_run's function has returned; its caller's thread */
-
-struct rn__g *rn__g_next(struct rn__g *g);
 
 /* After active() may have become true. With a keeper somebody polls or will; without, an M that is awake will, or sysmon makes one. (K2) */
 RN_INLINE void rn__poll_watched(void) {

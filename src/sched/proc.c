@@ -175,36 +175,12 @@ void rn__parked(struct rn__g *g) {
 }
 
 void rn__ready_list(struct rn__glist *l) {
-    struct rn__m *m = rn__arch_tls_m();
-    struct rn__p *p = m->p;
-    struct rn__g *g = l->head, *next;
-    uint32_t n = 0;
-    struct rn__g *head = NULL, *tail = NULL;
-    for (; g; g = next) {
+    for (struct rn__g *g = l->threads, *next; g; g = next) {
         next = g->next;
-        if (g->kind == RN__THREAD) {
-            rn__thread_ready(g);
-            continue;
-        }
-        rn__assert(g->state == RN__WAITING, "proc: made ready, but not waiting");
-        g->state = RN__RUNNABLE;
-        g->next = NULL;
-        if (tail)
-            tail->next = g;
-        else
-            head = g;
-        tail = g;
-        n++;
+        rn__thread_ready(g);
     }
-    l->head = l->tail = NULL;
-    if (n == 0) return;
-    for (; p && n > 0 && rn__load_relaxed(&p->tail) - p->head < rn__ring_size(); n--) {
-        next = head->next;
-        rn__runq_put(p, head);
-        head = next;
-    }
-    if (n > 0) rn__global_put_list(head);
-    wake_others();
+    if (rn__runq_put_list(rn__arch_tls_m()->p, l)) wake_others();
+    *l = (struct rn__glist){0};
 }
 
 uint32_t rn__random(uint32_t n) {

@@ -77,11 +77,21 @@ static struct rn__g *global_pop(void) {
     return g;
 }
 
+/* Who comes soon is fetched: first the G, then the frames that it will go on in. */
+static inline void fetch(struct rn__p *p, uint32_t h) {
+    __builtin_prefetch(p->ring[(h + 1) % RN__RING]); /* or a stale pointer: no harm */
+    if (h == p->tail) return;
+    const char *sp = p->ring[h % RN__RING]->ctx.sp;
+    __builtin_prefetch(sp);
+    __builtin_prefetch(sp + RN_CACHE_LINE);
+    __builtin_prefetch(sp + 2 * RN_CACHE_LINE);
+}
+
 static struct rn__g *ring_get(struct rn__p *p) {
     uint32_t h = p->head;
     if (h == p->tail) return NULL;
     struct rn__g *g = p->ring[h % RN__RING];
-    __builtin_prefetch(p->ring[(h + 1) % RN__RING]); /* or a stale pointer: no harm */
+    fetch(p, h + 1);
     rn__store_relaxed(&p->head, h + 1);
     return g;
 }
@@ -145,16 +155,6 @@ void rn__runq_drain(struct rn__p *p) {
 void rn__global_put(struct rn__g *g) {
     rn__lock_acquire(&rn__sched.lock);
     global_push(g);
-    rn__lock_release(&rn__sched.lock);
-}
-
-/* All of a list. */
-void rn__global_put_list(struct rn__g *head) {
-    rn__lock_acquire(&rn__sched.lock);
-    for (struct rn__g *g = head, *next; g; g = next) {
-        next = g->next;
-        global_push(g);
-    }
     rn__lock_release(&rn__sched.lock);
 }
 
@@ -249,15 +249,46 @@ struct rn__g *rn__steal(struct rn__m *m, const struct rn__search *s) {
 
 /* ---- lists ---- */
 
+/*
+ * Those that slept for long are misses of every cache and of the TLB, and who follows a list of them waits for one miss after the
+ * other. So each also knows who comes some places later, and whoever makes them ready fetches that one meanwhile.
+ */
 void rn__glist_put(struct rn__glist *l, struct rn__g *g) {
+    enum { FAR = sizeof l->late / sizeof l->late[0] };
+    if (unlikely(g->kind == RN__THREAD)) {
+        g->next = l->threads;
+        l->threads = g;
+        return;
+    }
+    struct rn__g **late = &l->late[l->n++ % FAR];
+    if (*late) (*late)->ahead = g;
+    *late = g;
+    g->ahead = NULL;
     g->next = NULL;
-    if (l->tail)
-        l->tail->next = g;
-    else
-        l->head = g;
+    *(l->tail ? &l->tail->next : &l->head) = g;
     l->tail = g;
 }
 
-struct rn__g *rn__g_next(struct rn__g *g) {
-    return g->next;
+static struct rn__g *list_get(struct rn__g **head) {
+    struct rn__g *g = *head;
+    __builtin_prefetch(g->ahead);
+    *head = g->next;
+    rn__assert(g->state == RN__WAITING, "runq: made ready, but not waiting");
+    g->state = RN__RUNNABLE;
+    return g;
+}
+
+static void global_put_list(struct rn__g *head) {
+    rn__lock_acquire(&rn__sched.lock);
+    while (head) global_push(list_get(&head));
+    rn__lock_release(&rn__sched.lock);
+}
+
+/* Into the ring of p, which may be NULL, and what it has no room for into the global queue. False: there was none. */
+bool rn__runq_put_list(struct rn__p *p, struct rn__glist *l) {
+    struct rn__g *head = l->head;
+    if (!head) return false;
+    while (p && head && length(p) < rn__ring_size()) rn__runq_put(p, list_get(&head));
+    if (head) global_put_list(head);
+    return true;
 }

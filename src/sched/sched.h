@@ -65,9 +65,15 @@ void rn__ready(struct rn__g *g);
  */
 void rn__ready_late(struct rn__g *g);
 
-/* A chain of parked ones, by rn__g_next; the first runs first. Inside. */
+/*
+ * Parked ones to be made ready together, in the order in which they come; plain threads on their own. To begin with,
+ * all is zero. Inside.
+ */
 struct rn__glist {
     struct rn__g *head, *tail;
+    struct rn__g *threads;
+    struct rn__g *late[8]; /* the last ones */
+    uint32_t n;
 };
 void rn__glist_put(struct rn__glist *l, struct rn__g *g);
 void rn__ready_list(struct rn__glist *l);

@@ -25,7 +25,7 @@ enum {
     MIN_CLASS = 14,
     MAX_CLASS = 30,
     CHUNKS = 24,
-    CARVE = 16,       /* slots made at once */
+    CARVE = 16, /* slots made at once */
     COLOURS = 16,
     P_FREE = 256,     /* free stacks that a P keeps; twice that before it gives half away */
     WARM = 1024,      /* free stacks that keep their memory, for each class */
