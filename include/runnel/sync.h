@@ -49,10 +49,9 @@ RN_API void rn__mutex_unlock_slow(rn_mutex *m);
 
 /* Lock m; blocks until it is free. */
 static inline void rn_mutex_lock(rn_mutex *m) {
-    uint32_t s = 0;
-    /* MX: pairs with MX in rn_mutex_unlock and rn__mutex_unlock_slow. */
-    if (RN__LIKELY(__atomic_compare_exchange_n(&m->rn__state, &s, (uint32_t)RN__MUTEX_LOCKED, false,
-                                               __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
+    /* MX: pairs with MX in rn_mutex_unlock and rn__mutex_unlock_slow. An atomic "test and set bit". */
+    if (RN__LIKELY(!(__atomic_fetch_or(&m->rn__state, RN__MUTEX_LOCKED, __ATOMIC_ACQUIRE) &
+                     RN__MUTEX_LOCKED)))
         return;
     rn__mutex_lock_slow(m);
 }
@@ -72,10 +71,13 @@ static inline bool rn_mutex_try_lock(rn_mutex *m) {
 /* Unlock m. Dies with `fatal error: sync: unlock of unlocked mutex` if it is not locked. Never blocks. */
 static inline void rn_mutex_unlock(rn_mutex *m) {
     uint32_t s = RN__MUTEX_LOCKED;
-    /* MX: pairs with MX in rn_mutex_lock, rn_mutex_try_lock and rn__mutex_lock_slow. */
-    if (RN__LIKELY(__atomic_compare_exchange_n(&m->rn__state, &s, (uint32_t)0, false,
-                                               __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
-        return;
+    do {
+        /* MX: pairs with MX in rn_mutex_lock, rn_mutex_try_lock and rn__mutex_lock_slow. */
+        if (RN__LIKELY(__atomic_compare_exchange_n(&m->rn__state, &s,
+                                                   s & ~(uint32_t)RN__MUTEX_LOCKED, false,
+                                                   __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
+            return;
+    } while (s & RN__MUTEX_LOCKED && (s & RN__MUTEX_WOKEN || !(s & RN__MUTEX_QUEUED)));
     rn__mutex_unlock_slow(m);
 }
 

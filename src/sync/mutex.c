@@ -3,7 +3,7 @@
  * mutex.c: rn_mutex where somebody waits.
  *
  * Steps of the state word (RN__MUTEX_LOCKED, QUEUED, WOKEN):
- *   anybody       not LOCKED -> LOCKED               a compare-and-swap, acquire: barging is allowed
+ *   anybody       not LOCKED -> LOCKED               one atomic instruction, acquire: barging is allowed
  *   the holder    LOCKED -> 0, nobody in the queue, or WOKEN set: a compare-and-swap, release
  *   a waiter      sets QUEUED under the queue's lock, only while LOCKED; clears WOKEN, if it is the one that was woken, when it
  *                 takes the mutex or queues again
