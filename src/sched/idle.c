@@ -41,6 +41,7 @@ const struct rn__poll_hooks *rn__poll_hooks;
 enum {
     SPIN_US = 30,     /* about what a wake-up costs */
     SPIN_PAUSES = 8,  /* between two looks */
+    GRACE_US = 20,    /* that Ms which are awake have for a timer before the keeper sees to it */
     NAP_US = 20,      /* between two looks of who is patient */
     BRIEF_US = 200,   /* a P that runs out so soon after a steal has gained nothing by it */
     LATE_US = 1000,   /* and one that runs out so late has */
@@ -291,17 +292,23 @@ static bool rise(struct rn__m *m) {
     return p != NULL;
 }
 
+/* Those that are awake look at the timers themselves, as a rule, and for less than if two compete for them. */
+static rn_duration grace(void) {
+    bool awake = rn__load_relaxed(&rn__sched.nidle_ps) < rn__load_relaxed(&rn__sched.procs);
+    return awake ? GRACE_US * RN_US : 0;
+}
+
 /* The keeper's turn: sleep until the next timer, then see to it. */
 static void keep(struct rn__m *m) {
     rn__store_seq_cst(&rn__sched.keeper_until, first_timer());
     rn__barrier_heavy(); /* K1 */
     rn_time until = first_timer();
     rn__store_seq_cst(&rn__sched.keeper_until, until);
-    rn_duration left = until == RN_TIME_MAX ? -1 : until - rn__now();
+    rn_duration left = until == RN_TIME_MAX ? -1 : until - rn__now() + grace();
     if (until == RN_TIME_MAX || left > 0) sleep_now(m, left);
     if (woken(m)) return;
     rn_time first = first_timer();
-    if (first != RN_TIME_MAX && first <= rn__now() && !rise(m)) rn__run_timers();
+    if (first != RN_TIME_MAX && first <= rn__now() - grace() && !rise(m)) rn__run_timers();
 }
 
 static bool may_retire(struct rn__m *m) {
