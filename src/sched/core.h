@@ -332,8 +332,9 @@ struct rn__search {
     rn_time now;
     bool any;
     bool runnext_too;
+    bool seen; /* the answer: there is something in a ring */
 };
-struct rn__g *rn__steal(struct rn__m *m, const struct rn__search *s);
+struct rn__g *rn__steal(struct rn__m *m, struct rn__search *s);
 
 /* ---- threads and idling (sched/idle.c) ---- */
 

@@ -45,6 +45,7 @@ enum {
     NAP_US = 20,      /* between two looks of who is patient */
     BRIEF_US = 200,   /* a P that runs out so soon after a steal has gained nothing by it */
     LATE_US = 1000,   /* and one that runs out so late has */
+    EMPTY_US = 100,   /* rings that are empty so long are not worth patience */
     PATIENCE_US = 10, /* the first */
     PATIENCE_MAX_US = 4000,
     IDLE_SECONDS = 1, /* an M that was idle for so long ends, but for the last few */
@@ -439,23 +440,56 @@ static void learn_patience(struct rn__p *p, rn_time now) {
         p->patience = p->patience <= PATIENCE_US * RN_US ? 0 : p->patience / 2;
 }
 
+static void nap(void) {
+    rn__nap(NAP_US * RN_US);
+    const struct rn__poll_hooks *polling = rn__polling();
+    if (polling) polling->poll(0);
+}
+
+/* A watch: from when on it takes anything, when it last saw something in a ring. */
+struct watch {
+    rn_time steal, seen;
+    bool shy;
+    uint32_t left; /* the shy: what lies in the global queue, and since when it has not changed */
+    rn_time unchanged;
+};
+
+/* Nobody takes what the shy have left: somebody must. */
+static void end_shyness(struct watch *w, rn_time now) {
+    uint32_t left = rn__load_relaxed(&rn__sched.nglobal);
+    if (left == 0 || left != w->left) {
+        w->left = left;
+        w->unchanged = now;
+    } else if (now - w->unchanged >= EMPTY_US * RN_US) {
+        w->steal = now;
+    }
+}
+
+static struct rn__g *look(struct rn__m *m, struct watch *w, rn_time now) {
+    if (w->shy) end_shyness(w, now);
+    struct rn__g *g = w->shy && now < w->steal ? mine(m) : own(m);
+    if (g) return g;
+    struct rn__search s = {now, now >= w->steal, rn__load_relaxed(&rn__sched.stuck) != 0, false};
+    g = rn__steal(m, &s);
+    if (s.seen || w->shy) w->seen = now;
+    return g;
+}
+
 /*
- * Watch, as long as a wake-up would cost, or as patience has it; with a core to spare, without a pause to speak of. The shy leave
- * the global queue alone until then.
+ * Watch, as long as a wake-up would cost, where there is a core to spare; or, while there is something in a ring, as patience
+ * has it. The shy leave the global queue alone until then.
  */
 static struct rn__g *watch(struct rn__m *m, rn_time start, bool shy) {
     bool crowded = rn__load_relaxed(&rn__sched.procs) > rn__sched.cpus;
-    rn_time steal = start + m->p->patience;
+    struct watch w = {start + m->p->patience, start, shy, 0, start};
     for (int i = 0; !rn__load_relaxed(&rn__sched.stopping); i++) {
         rn_time now = rn__now();
-        struct rn__g *g = shy && now < steal ? mine(m) : own(m);
+        struct rn__g *g = look(m, &w, now);
         if (g) return g;
-        struct rn__search s = {now, now >= steal, rn__load_relaxed(&rn__sched.stuck) != 0};
-        if ((g = rn__steal(m, &s))) return g;
         if (crowded ? i < 4 : now - start < SPIN_US * RN_US)
             for (int k = 0; k < SPIN_PAUSES; k++) rn__arch_pause();
-        else if (now < steal)
-            rn__nap(NAP_US * RN_US);
+        else if (now < w.steal && now - w.seen < EMPTY_US * RN_US)
+            nap();
         else
             break;
     }
@@ -466,7 +500,7 @@ static struct rn__g *watch(struct rn__m *m, rn_time start, bool shy) {
 static struct rn__g *search(struct rn__m *m) {
     rn_time now = rn__now();
     if (!m->spinning) learn_patience(m->p, now);
-    struct rn__search s = {now, m->p->patience == 0, false};
+    struct rn__search s = {now, m->p->patience == 0, false, false};
     struct rn__g *g = rn__steal(m, &s);
     return g || !may_spin(m) ? g : watch(m, now, false);
 }

@@ -220,8 +220,10 @@ static void note_steal(struct rn__p *to, struct rn__p *from, rn_time now) {
     from->stole = now;
 }
 
-static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, const struct rn__search *s) {
-    bool ring = length(from) != 0 && (s->any || waits_long(from, s->now));
+static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, struct rn__search *s) {
+    bool some = length(from) != 0;
+    bool ring = some && (s->any || waits_long(from, s->now));
+    s->seen |= some;
     if (!ring && !(s->runnext_too && rn__load_relaxed(&from->runnext))) return NULL;
     struct rn__m *m = rn__claim_p(from, 96);
     if (!m) return NULL;
@@ -234,7 +236,7 @@ static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, const stru
 }
 
 /* Something from another P, starting at a random one. The caller has a P with an empty ring. */
-struct rn__g *rn__steal(struct rn__m *m, const struct rn__search *s) {
+struct rn__g *rn__steal(struct rn__m *m, struct rn__search *s) {
     struct rn__p *p = m->p;
     uint32_t n = rn__load_relaxed(&rn__sched.procs);
     uint32_t start = rn__random(n);
