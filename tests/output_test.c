@@ -4,6 +4,7 @@
  * from, deadlocks. Each case runs a program in a child process. The texts are Go's, compared
  * with what Go 1.26 prints for the same program.
  */
+#include <limits.h>
 #include <pthread.h>
 
 #include "parked.h"
@@ -424,4 +425,35 @@ TEST(goroutines_asleep_without_run_are_no_deadlock) {
     struct child *c = run_child(no_run);
     check_exit(c, 0);
     check_no_text(c, "deadlock");
+}
+
+/* ---- too many threads ---- */
+
+static void blocks(void) { pause(); }
+
+static void too_many_block(void) {
+    for (int i = 0; i < 10100; i++)
+        if (rn_go(blocks) != 0) exit(3);
+    (void)rn_recv((chan_int)NULL);
+}
+
+/* The number in a file; LONG_MAX if there is none. */
+static long number_in(const char *path) {
+    long n = LONG_MAX;
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%ld", &n) != 1) n = LONG_MAX;
+    if (f) fclose(f);
+    return n;
+}
+
+TEST_ONCE(more_threads_than_the_limit_end_the_program) {
+    if (TEST_TSAN || TEST_ASAN || getenv("RUNNEL_EMULATED"))
+        SKIP("ten thousand threads are too much here");
+    if (number_in("/proc/sys/kernel/threads-max") < 20000 ||
+        number_in("/proc/sys/vm/max_map_count") < 60000 ||
+        number_in("/sys/fs/cgroup/pids.max") < 20000)
+        SKIP("the system allows fewer threads");
+    struct child *c = run_go(too_many_block);
+    check_aborted(c);
+    check_text(c, "runtime: program exceeds 10000-thread limit\nfatal error: thread exhaustion\n");
 }
