@@ -242,7 +242,7 @@ struct rn__timers *rn__timers_mine(void) {
 }
 
 void rn__timer_earlier(rn_time when) {
-    rn__barrier_light(); /* K1: pairs with the heavy fence in keep */
+    rn__barrier_light(); /* K1, K3: pairs with the heavy fences in keep and in sysmon's sleep_deep */
     struct rn__m *k = rn__load_seq_cst(&rn__sched.keeper);
     if (!k)
         rn__sysmon_wake();

@@ -165,9 +165,11 @@ static void look_for_deadlock(void) {
 /*
  * Everything is idle: sleep until a P is taken from the idle ones, or a timer is armed and nobody keeps watch.
  *   sysmon: asleep = 1; fence; look at nidle_ps          the waker: take the P; fence; look at asleep
+ *   sysmon: asleep = 1; heavy fence; look at every heap's first   arming: first = when; light fence; look at asleep (K3)
  */
 static void sleep_deep(void) {
     rn__store_seq_cst(&rn__sched.sysmon_asleep, 1u);
+    rn__barrier_heavy(); /* K3: pairs with rn__timer_earlier, of a plain thread while all Ps are idle */
     rn_duration left = -1;
     bool look_again = rn__load_seq_cst(&rn__sched.look_again);
     if (!rn__load_seq_cst(&rn__sched.keeper)) {
