@@ -182,7 +182,8 @@ int rn__m_start(struct rn__p *p, bool spinning) {
 
 /* There is work for one more: let an idle P search, unless somebody searches already. */
 void rn__wake_p(void) {
-    /* W1 continues: the caller's fence came before these loads, or it holds no P and paid in full */
+    /* W1: of who holds no P and has put into the global queue; letting go its lock orders no later loads */
+    rn__barrier_light();
     if (rn__load_seq_cst(&rn__sched.nidle_ps) == 0) return;
     if (rn__load_seq_cst(&rn__sched.nspinning) != 0) return;
     if (!rn__cas_seq_cst(&rn__sched.nspinning, 0u, 1u)) return;
@@ -521,7 +522,10 @@ static struct rn__g *give_way(struct rn__m *m) {
     return g;
 }
 
-/* m found something: it searches no more; if it was the last searcher, the next may start. */
+/*
+ * m found something: it searches no more; if it was the last searcher, the next may start. A heavy fence here would cost a
+ * membarrier for each that is found: a put whose store is under way just now is left to sysmon's next look.
+ */
 static void stop_spinning(struct rn__m *m) {
     if (!m->spinning) return;
     m->spinning = false;
