@@ -6,6 +6,8 @@
  * M either saw SHARED, or its section is seen by the revoker. While it waits the revoker is itself SCHED: two that
  * revoke from each other do not wait for ever.
  *
+ * models/bias.pml is this for Spin.
+ *
  * A revocation costs a microsecond or two. So that programs which make many channels and use each from two Ps do
  * not pay it for each, a P whose channels get revoked biases no more of them for a while (bias_debt).
  * A shared channel goes back to a P that was the only one to use it 64 times in a row.

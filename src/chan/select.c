@@ -16,7 +16,7 @@
  *   the select: select_done = 0;  look at rang; if so, try to claim it for the alarm itself
  *   the alarm:  rang = 1;         try to claim select_done 0 -> 1; if so, make ready (once it is off its stack)
  * It is armed with no channel locked (the heap's lock ranks above theirs), with select_done still 1, after a first look
- * at the cases has found none ready.
+ * at the cases has found none ready. models/alarm.pml is this for Spin.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -20,6 +20,8 @@
  * waits a little or gives up. SCHED means: inside, and not in a channel's biased section: the
  * state of who waits for a lock or looks for work, for which revokers of a bias need not wait.
  *
+ * models/claim.pml is this protocol for Spin.
+ *
  * m->inside   written by the M's own thread only
  * m->claim    FREE -> CLAIMED by a claimant's CAS; CLAIMED -> FREE or TAKEN by that claimant;
  *             TAKEN -> FREE by the M itself; FOREIGN for ever in the M of a plain thread;

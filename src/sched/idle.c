@@ -9,7 +9,7 @@
  * does not come back soon, sysmon wakes somebody.
  *
  * Searchers (spinning Ms): a waker does nothing while there is one, so a searcher that stops searching looks once
- * more; one that finds work wakes the next if there are idle Ps.
+ * more; one that finds work wakes the next if there are idle Ps. models/wake.pml has all this, keeper.pml what is below.
  *
  * Patience. Goroutines that ready each other in turn, a select and its two producers say, are one too many for run-next, so
  * that one of them is always in the ring, for a moment. A thief who takes it breaks up a party: for microseconds of claim,

@@ -25,6 +25,8 @@
  * second makes the waiter ready, so it may do things (unlock the user's mutex, arm a timer) between enqueueing
  * itself and parking.
  *
+ * models/sema.pml is this word for Spin.
+ *
  * All but rn__sema_init is called between rn__in and rn__out. Rank of the queues' locks: sema, in os/lock.h; one at a
  * time.
  */
