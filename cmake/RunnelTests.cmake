@@ -82,6 +82,24 @@ function(runnel_add_test_file file)
     "-DEMULATOR=${CMAKE_CROSSCOMPILING_EMULATOR}" -P ${PROJECT_SOURCE_DIR}/cmake/same_cases.cmake)
 endfunction()
 
+# The cases of a Python script: an entry NAME.CASE.pN for each test_CASE and each N of RUNNEL_TEST_PROCS; only the first N where it
+# is not the full suite that is run, as they start many processes. runnel_add_script_tests(NAME SCRIPT ENVIRONMENT)
+function(runnel_add_script_tests name script env)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${script})
+  file(STRINGS ${script} lines REGEX "^def test_[a-z0-9_]+\\(\\)")
+  set(procs_counts ${RUNNEL_TEST_PROCS})
+  if(NOT RUNNEL_WORKSHOP_TESTS)
+    list(GET RUNNEL_TEST_PROCS 0 procs_counts)
+  endif()
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE "^def test_([a-z0-9_]+)\\(\\).*" "\\1" case "${line}")
+    foreach(procs IN LISTS procs_counts)
+      runnel_add_test(${name}.${case}.p${procs} ${name} "RUNNEL_PROCS=${procs};${env}"
+        ${Python3_EXECUTABLE} -B ${script} ${case})
+    endforeach()
+  endforeach()
+endfunction()
+
 # Each folder of `parent` that has a CMakeLists.txt.
 function(runnel_add_folders parent)
   file(GLOB folders CONFIGURE_DEPENDS ${parent}/*/CMakeLists.txt)

@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: MIT
 """httpd_test.py CASE: one case of httpd's tests; the program is the environment's HTTPD.
 
-Nothing depends on how fast anything runs: a case waits for what httpd answers or says, and a hang is ctest's to find.
-Time-outs are shown by waiting for them, never by being faster than they are.
+See serverlib.py. Time-outs are shown by waiting for them, never by being faster than they are.
 """
-import ctypes
 import http.client
 import os
 import random
@@ -14,26 +12,17 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from serverlib import SKIP, Program, dial, equal, main, run  # noqa: E402
+
 HTTPD = os.environ["HTTPD"]
-# Goroutines that are alive at the end are abandoned, as in Go, and so is what only they know of.
-os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
-SKIP = 77
 LONG = ("-i", "1000", "-r", "1000", "-w", "1000")  # no time-outs, please
 
 
-def child_setup():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    for s in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(s, signal.SIG_DFL)
-
-
-class Server:
-    started = []
-
+class Server(Program):
     def __init__(self, *args, files=None):
         os.mkdir("www")
         for name, content in (files or {"a.txt": b"hello\n"}).items():
@@ -41,38 +30,16 @@ class Server:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as f:
                 f.write(content)
-        self.p = subprocess.Popen([HTTPD, *args, "127.0.0.1:0", "www"], stderr=subprocess.PIPE, text=True,
-                                  preexec_fn=child_setup)
-        Server.started.append(self)
-        self.address = self.until("listening on ").split("listening on ")[1].split(":")
-
-    def until(self, text):
-        for line in self.p.stderr:
-            if text in line:
-                return line.rstrip("\n")
-        raise AssertionError(f"httpd did not say {text!r}")
+        super().__init__(HTTPD, *args, "127.0.0.1:0", "www")
+        self.address = self.listening()
 
     def connect(self):
-        return Client(socket.create_connection((self.address[0], int(self.address[1]))))
+        return Client(dial(self.address))
 
     def get(self, target, headers="", method="GET"):
         """One request on a connection of its own: status, headers, body."""
         with self.connect() as c:
             return c.ask(target, headers, method)
-
-    def stop(self):
-        self.p.send_signal(signal.SIGTERM)
-        return self.end()
-
-    def end(self):
-        sys.stderr.write(self.p.stderr.read())
-        return self.p.wait()
-
-    def post_mortem(self):
-        """For a case that failed: how it ended, if it had, and what it said."""
-        print(f"httpd {self.p.pid}: status {self.p.poll()}", file=sys.stderr)
-        self.p.kill()
-        self.end()
 
 
 class Client:
@@ -120,11 +87,6 @@ class Client:
             return self.f.read()
         except ConnectionResetError:
             return b""
-
-
-def equal(a, b):
-    if a != b:
-        raise AssertionError(f"{a!r} is not {b!r}")
 
 
 def done(server):
@@ -393,7 +355,7 @@ def test_drain_finishes_requests_and_drops_idle_connections():
     equal(idle.ask("/f", "Range: bytes=0-0\r\n")[0], 206)
     busy.send(b"GET /f HTTP/1.1\r\nHost: t\r\n\r\n")
     line = busy.f.readline()  # it is under way
-    s.p.send_signal(signal.SIGTERM)
+    s.signal(signal.SIGTERM)
     s.until("draining")
     equal(idle.rest(), b"")
     headers = http.client.parse_headers(busy.f)
@@ -407,9 +369,9 @@ def test_a_second_signal_cuts_off():
         c.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         c.send(b"GET /f HTTP/1.1\r\nHost: t\r\n\r\n")
         c.f.readline()
-        s.p.send_signal(signal.SIGTERM)
+        s.signal(signal.SIGTERM)
         s.until("draining")
-        s.p.send_signal(signal.SIGTERM)
+        s.signal(signal.SIGTERM)
         equal(s.end(), 1)
 
 
@@ -462,7 +424,7 @@ def test_curl_takes_it():
     if not shutil.which("curl"):
         sys.exit(SKIP)
     s = Server(files={"a.txt": b"hello\n", "f": bytes(300000)})
-    base = f"http://{s.address[0]}:{s.address[1]}"
+    base = f"http://{s.address}"
     curl = ["curl", "-sS", "--noproxy", "*", "--fail"]
     equal(subprocess.check_output([*curl, base + "/a.txt", base + "/a.txt"]), b"hello\nhello\n")
     equal(subprocess.check_output([*curl, "-r", "1-2", base + "/a.txt"]), b"el")
@@ -472,39 +434,14 @@ def test_curl_takes_it():
     done(s)
 
 
-def run(*args):
-    p = subprocess.run([HTTPD, *args], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    said = [line for line in p.stderr.splitlines(True) if not line.startswith("RUNNEL_CHAOS_SEED=")]
-    return p.returncode, p.stdout, "".join(said)
-
-
 def test_help_and_wrong_usage():
-    code, out, err = run("--help")
+    code, out, err = run(HTTPD, "--help")
     equal((code, out.startswith("NAME\n    httpd - "), err), (0, True, ""))
     for args in ([], [":1"], ["-c", "0", ":1", "."], ["-i", "x", ":1", "."], ["-i", "0", ":1", "."], ["-z"]):
-        code, out, err = run(*args)
+        code, out, err = run(HTTPD, *args)
         equal((code, out), (2, ""))
-    equal(run("nowhere", ".")[::2], (1, "httpd: nowhere: Invalid argument\n"))
-    equal(run(":0", "none")[::2], (1, "httpd: none: No such file or directory\n"))
+    equal(run(HTTPD, "nowhere", ".")[::2], (1, "httpd: nowhere: Invalid argument\n"))
+    equal(run(HTTPD, ":0", "none")[::2], (1, "httpd: none: No such file or directory\n"))
 
 
-def main():
-    cases = {name[5:]: fn for name, fn in globals().items() if name.startswith("test_")}
-    if len(sys.argv) != 2 or sys.argv[1] not in cases:
-        print("\n".join(cases))
-        return 2
-    home = tempfile.mkdtemp(prefix="httpd.")
-    os.chdir(home)
-    try:
-        cases[sys.argv[1]]()
-    except BaseException:
-        for started in Server.started:
-            started.post_mortem()
-        raise
-    finally:
-        os.chdir("/")
-        shutil.rmtree(home, ignore_errors=True)
-    return 0
-
-
-sys.exit(main())
+sys.exit(main("httpd", globals()))

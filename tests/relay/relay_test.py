@@ -2,74 +2,27 @@
 # SPDX-License-Identifier: MIT
 """relay_test.py CASE: one case of relay's tests; the program is the environment's RELAY.
 
-The backends are threads of this process. Nothing depends on how fast anything runs: a case waits for what relay does or says,
-and a hang is ctest's to find.
+The backends are threads of this process. See serverlib.py.
 """
-import ctypes
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from serverlib import Program, dial, equal, main, run  # noqa: E402
+
 RELAY = os.environ["RELAY"]
-# Goroutines that are alive at the end are abandoned, as in Go, and so is what only they know of.
-os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
 
 
-def child_setup():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    for s in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(s, signal.SIG_DFL)
-
-
-class Relay:
-    started = []
-
+class Relay(Program):
     def __init__(self, *args, listen="127.0.0.1:0"):
-        self.p = subprocess.Popen([RELAY, *args[:-1], listen, *args[-1]], stderr=subprocess.PIPE, text=True,
-                                  preexec_fn=child_setup)
-        Relay.started.append(self)
-        self.address = self.until("listening on ").split("listening on ")[1]
-
-    def until(self, text):
-        """Read what relay says up to a line with text; it is returned."""
-        for line in self.p.stderr:
-            if text in line:
-                return line.rstrip("\n")
-        raise AssertionError(f"relay did not say {text!r}")
+        super().__init__(RELAY, *args[:-1], listen, *args[-1])
+        self.address = self.listening()
 
     def client(self):
         return dial(self.address)
-
-    def signal(self, number):
-        self.p.send_signal(number)
-
-    def stop(self):
-        self.signal(signal.SIGTERM)
-        return self.end()
-
-    def end(self):
-        sys.stderr.write(self.p.stderr.read())
-        return self.p.wait()
-
-    def post_mortem(self):
-        """For a case that failed: how it ended, if it had, and what it said."""
-        print(f"relay {self.p.pid}: status {self.p.poll()}", file=sys.stderr)
-        self.p.kill()
-        self.end()
-
-
-def dial(address):
-    if address.startswith("@") or "/" in address:
-        s = socket.socket(socket.AF_UNIX)
-        s.connect(address.replace("@", "\0", 1))
-        return s
-    host, port = address.rsplit(":", 1)
-    return socket.create_connection((host, int(port)))
 
 
 class Backend:
@@ -129,11 +82,6 @@ def nobody():
     s = socket.socket()
     s.bind(("127.0.0.1", 0))
     return s, "127.0.0.1:%d" % s.getsockname()[1]
-
-
-def equal(a, b):
-    if a != b:
-        raise AssertionError(f"{a!r} is not {b!r}")
 
 
 def test_tcp_and_back():
@@ -311,39 +259,14 @@ def test_many_clients_at_once():
     equal(r.stop(), 0)
 
 
-def run(*args):
-    p = subprocess.run([RELAY, *args], capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    said = [line for line in p.stderr.splitlines(True) if not line.startswith("RUNNEL_CHAOS_SEED=")]
-    return p.returncode, p.stdout, "".join(said)
-
-
 def test_help_and_wrong_usage():
-    code, out, err = run("--help")
+    code, out, err = run(RELAY, "--help")
     equal((code, out.startswith("NAME\n    relay - "), err), (0, True, ""))
     for args in ([], [":1"], ["-c", "0", ":1", ":2"], ["-t", "x", ":1", ":2"], ["-b", "best", ":1", ":2"], ["-z"]):
-        code, out, err = run(*args)
+        code, out, err = run(RELAY, *args)
         equal((code, out), (2, ""))
-    code, out, err = run("nowhere", ":1")
+    code, out, err = run(RELAY, "nowhere", ":1")
     equal((code, err), (1, "relay: nowhere: Invalid argument\n"))
 
 
-def main():
-    cases = {name[5:]: fn for name, fn in globals().items() if name.startswith("test_")}
-    if len(sys.argv) != 2 or sys.argv[1] not in cases:
-        print("\n".join(cases))
-        return 2
-    home = tempfile.mkdtemp(prefix="relay.")
-    os.chdir(home)
-    try:
-        cases[sys.argv[1]]()
-    except BaseException:
-        for started in Relay.started:
-            started.post_mortem()
-        raise
-    finally:
-        os.chdir("/")
-        shutil.rmtree(home, ignore_errors=True)
-    return 0
-
-
-sys.exit(main())
+sys.exit(main("relay", globals()))
