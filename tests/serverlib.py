@@ -6,6 +6,7 @@ how fast anything runs: a case waits for what a server does or says, and a hang 
 """
 import ctypes
 import os
+import re
 import shutil
 import signal
 import socket
@@ -28,15 +29,16 @@ def child_setup():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     for s in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(s, signal.SIG_DFL)
+    os.dup2(2, 1)
 
 
 class Program:
-    """A program that runs beside the test and says on its standard error how it is."""
+    """A program that runs beside the test and says, on its standard error or output, how it is. More as for Popen."""
     started = []
 
-    def __init__(self, *args):
+    def __init__(self, *args, **more):
         self.name = os.path.basename(args[0])
-        self.p = subprocess.Popen(args, stderr=subprocess.PIPE, text=True, preexec_fn=child_setup)
+        self.p = subprocess.Popen(args, stderr=subprocess.PIPE, text=True, preexec_fn=child_setup, **more)
         Program.started.append(self)
 
     def until(self, text):
@@ -82,6 +84,122 @@ def run(*args):
     p = subprocess.run(args, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     said = [line for line in p.stderr.splitlines(True) if not line.startswith("RUNNEL_CHAOS_SEED=")]
     return p.returncode, p.stdout, "".join(said)
+
+
+# ---- other people's servers and clients ----
+
+# Daemons are no commands for users everywhere.
+os.environ["PATH"] += ":/usr/sbin"
+
+
+def need(*programs):
+    """Skip the case where one of them is not installed."""
+    missing = [p for p in programs if not shutil.which(p)]
+    if missing:
+        print("skipped: not installed: " + ", ".join(missing))
+        sys.exit(SKIP)
+
+
+def output(*args, **more):
+    """What a client prints that must succeed, as bytes."""
+    p = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+    if p.returncode:
+        raise AssertionError(f"{args}: status {p.returncode}\n{p.stdout[-2000:]}\n{p.stderr[-2000:]}")
+    return p.stdout
+
+
+CURL = ("curl", "-sS", "--noproxy", "*", "--fail")
+
+
+def curl_many(base, files, at_once=10):
+    """Fetch all of files, {name: content}, several at the same time, and compare."""
+    os.makedirs("got", exist_ok=True)
+    urls = [arg for name in files for arg in ("-o", "got/" + name, base + "/" + name)]
+    output(*CURL, "--parallel", "--parallel-max", str(at_once), *urls)
+    for name, content in files.items():
+        with open("got/" + name, "rb") as f:
+            equal((name, f.read() == content), (name, True))
+
+
+# Runs in each of wrk's threads: what is not the file's content is told; DEPTH requests go in one write.
+WRK_SCRIPT = """
+local body = io.open("%s", "rb"):read("*a")
+local all
+function init(args)
+    local one = {}
+    for i = 1, %d do one[i] = wrk.format() end
+    all = table.concat(one)
+end
+function request() return all end
+function response(status, headers, got)
+    if status ~= 200 or got ~= body then print("wrong answer: " .. status .. ", " .. #got .. " bytes") end
+end
+"""
+
+
+def wrk(url, path, depth=1, clients=20):
+    """Load a server for a second and compare every answer with the file at path. Again until there were any: who is very slow needs that."""
+    with open("wrk.lua", "w") as f:
+        f.write(WRK_SCRIPT % (path, depth))
+    requests = 0
+    while requests == 0:
+        text = output("wrk", "-t2", f"-c{clients}", "-d1s", "--timeout", "1000", "-s", "wrk.lua", url).decode()
+        for bad in ("wrong answer", "Socket errors", "Non-2xx"):
+            if bad in text:
+                raise AssertionError(text)
+        requests = int(re.search(r"(\d+) requests in", text).group(1))
+
+
+def ab(url, n, *options, clients=20):
+    """n requests, all of them good; ab counts answers of another length as failed, and so do we. What it said, {name: value}."""
+    text = output("ab", "-q", "-s", "1000", "-n", str(n), "-c", str(clients), *options, url).decode()
+    said = dict(re.findall(r"^([A-Z][\w\s-]*): +(\d+)", text, re.M))
+    good = ("Complete requests", "Failed requests", "Non-2xx responses", "Write errors")
+    equal([said.get(name, "0") for name in good], [str(n), "0", "0", "0"])
+    return said
+
+
+NGINX = """
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log stderr notice;
+events { worker_connections 512; }
+http {
+    access_log off;
+    client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
+    keepalive_requests 1000000;
+    server { listen %s reuseport; listen unix:%s; root www; }
+}
+"""
+
+
+class Nginx(Program):
+    """Serves files, {name: content}, over TCP and a Unix socket. A socket of ours holds the port for it, and does not listen."""
+
+    def __init__(self, files):
+        os.makedirs("www")
+        for name, content in files.items():
+            with open("www/" + name, "wb") as f:
+                f.write(content)
+        self.holder = socket.socket()
+        self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self.holder.bind(("127.0.0.1", 0))
+        self.addresses = ["127.0.0.1:%d" % self.holder.getsockname()[1], os.path.abspath("nginx.sock")]
+        with open("nginx.conf", "w") as f:
+            f.write(NGINX % tuple(self.addresses))
+        super().__init__("nginx", "-p", os.getcwd(), "-c", "nginx.conf", "-e", "stderr")
+        self.until("event method")  # it listens by then
+
+
+class Redis(Program):
+    """In memory only, on a Unix socket."""
+
+    def __init__(self):
+        self.address = os.path.abspath("redis.sock")
+        super().__init__("redis-server", "--port", "0", "--unixsocket", self.address, "--save", "", "--appendonly", "no",
+                         "--dir", os.getcwd())
+        self.until("ready to accept connections")
 
 
 def main(name, functions):

@@ -7,7 +7,6 @@ See serverlib.py. Time-outs are shown by waiting for them, never by being faster
 import http.client
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +15,7 @@ import threading
 import time
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from serverlib import SKIP, Program, dial, equal, main, run  # noqa: E402
+from serverlib import CURL, Program, ab, curl_many, dial, equal, main, need, output, run, wrk  # noqa: E402
 
 HTTPD = os.environ["HTTPD"]
 LONG = ("-i", "1000", "-r", "1000", "-w", "1000")  # no time-outs, please
@@ -421,16 +420,58 @@ def test_hostile_input():
 
 
 def test_curl_takes_it():
-    if not shutil.which("curl"):
-        sys.exit(SKIP)
+    need("curl")
     s = Server(files={"a.txt": b"hello\n", "f": bytes(300000)})
     base = f"http://{s.address}"
-    curl = ["curl", "-sS", "--noproxy", "*", "--fail"]
-    equal(subprocess.check_output([*curl, base + "/a.txt", base + "/a.txt"]), b"hello\nhello\n")
-    equal(subprocess.check_output([*curl, "-r", "1-2", base + "/a.txt"]), b"el")
-    equal(len(subprocess.check_output([*curl, "--http1.0", base + "/f"])), 300000)
-    equal(b"200 OK" in subprocess.check_output([*curl, "-I", base + "/f"]), True)
-    equal(subprocess.call([*curl, base + "/none"], stderr=subprocess.DEVNULL), 22)
+    equal(output(*CURL, base + "/a.txt", base + "/a.txt"), b"hello\nhello\n")
+    equal(output(*CURL, "-r", "1-2", base + "/a.txt"), b"el")
+    equal(len(output(*CURL, "--http1.0", base + "/f")), 300000)
+    equal(b"200 OK" in output(*CURL, "-I", base + "/f"), True)
+    equal(subprocess.call([*CURL, base + "/none"], stderr=subprocess.DEVNULL), 22)
+    done(s)
+
+
+def curl_status(*args):
+    """The answer's status, and how many connections it took."""
+    return output(*CURL[:-1], "-o", "body", "-w", "%{http_code} %{num_connects}\n", *args).decode().split("\n")[:-1]
+
+
+def test_curl_downloads_many_and_resumes():
+    need("curl")
+    files = {f"f{i}": os.urandom(1 + 7919 * i) for i in range(30)}
+    s = Server(*LONG, files=files)
+    base = f"http://{s.address}"
+    curl_many(base, files)
+    with open("part", "wb") as f:
+        f.write(files["f20"][:1234])
+    output(*CURL, "-C", "-", "-o", "part", base + "/f20")
+    with open("part", "rb") as f:
+        equal(f.read() == files["f20"], True)
+    equal(curl_status(base + "/f1", "-o", "other", base + "/f29"), ["200 1", "200 0"])  # kept alive
+    output(*CURL, "--etag-save", "etag", "-o", "body", base + "/f1")
+    equal(curl_status("--etag-compare", "etag", base + "/f1"), ["304 1"])
+    equal(curl_status("-z", "www/f1", base + "/f1"), ["304 1"])
+    equal(curl_status("--path-as-is", base + "/../httpd"), ["403 1"])
+    equal(curl_status("-d", "a=b", base + "/f1"), ["405 1"])
+    done(s)
+
+
+def test_wrk_gets_every_byte():
+    need("wrk")
+    s = Server(*LONG, files={"small": os.urandom(500), "large": os.urandom(200000)})
+    wrk(f"http://{s.address}/small", "www/small", depth=8)
+    wrk(f"http://{s.address}/large", "www/large")
+    done(s)
+
+
+def test_ab_has_no_failed_requests():
+    need("ab")
+    s = Server(*LONG, files={"small": b"x" * 500, "large": bytes(100000)})
+    base = f"http://{s.address}"
+    equal(ab(base + "/small", 3000, "-k")["Keep-Alive requests"], "3000")
+    equal(ab(base + "/large", 500, "-k")["Document Length"], "100000")
+    ab(base + "/small", 500)
+    ab(base + "/large", 500, "-k", "-i")
     done(s)
 
 

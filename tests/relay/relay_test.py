@@ -5,13 +5,14 @@
 The backends are threads of this process. See serverlib.py.
 """
 import os
+import re
 import signal
 import socket
 import sys
 import threading
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from serverlib import Program, dial, equal, main, run  # noqa: E402
+from serverlib import Nginx, Program, Redis, curl_many, dial, equal, main, need, output, run, wrk  # noqa: E402
 
 RELAY = os.environ["RELAY"]
 
@@ -257,6 +258,75 @@ def test_many_clients_at_once():
         equal(c.recv(5), b"%5d" % i)
         c.close()
     equal(r.stop(), 0)
+
+
+def all_took_part(r, backends):
+    """No client was refused, no backend failed, and each one had clients."""
+    r.signal(signal.SIGUSR1)
+    equal(", 0 refused" in r.until("clients: "), True)
+    for address in backends:
+        line = r.until(address)
+        total = re.search(r"up, \d+ active, (\d+) total, 0 failed", line)
+        equal((line, bool(total) and int(total.group(1)) > 0), (line, True))
+
+
+def test_nginx_behind_it_and_wrk_and_curl_before_it():
+    need("nginx", "wrk", "curl")
+    files = {f"f{i}": os.urandom(1 + 7919 * i) for i in range(30)}
+    nginx = Nginx(files)
+    r = Relay("-i", "1000", nginx.addresses)
+    curl_many("http://" + r.address, files)
+    wrk(f"http://{r.address}/f1", "www/f1")
+    wrk(f"http://{r.address}/f20", "www/f20", depth=4)
+    all_took_part(r, nginx.addresses)
+    equal((r.stop(), nginx.stop()), (0, 0))
+
+
+def calls(cli):
+    """What redis-server counted: {command: calls}. None of them failed."""
+    stats = output(*cli, "info", "commandstats").decode()
+    equal(set(re.findall(r"(?:rejected|failed)_calls=(\d+)", stats)), {"0"})
+    return {name: int(n) for name, n in re.findall(r"cmdstat_([\w|]+):calls=(\d+)", stats)}
+
+
+def test_redis_behind_it_with_its_own_clients():
+    need("redis-server", "redis-cli", "redis-benchmark")
+    redis = Redis()
+    r = Relay("-i", "1000", [redis.address])
+    host, port = r.address.split(":")
+    cli = ("redis-cli", "-h", host, "-p", port)
+    output("redis-benchmark", "-h", host, "-p", port, "-n", "3000", "-c", "20", "-P", "8", "-d", "600", "-t",
+           "set,get,incr,lpush", "-q")
+    counted = calls(cli)
+    for command in ("set", "get", "incr", "lpush"):
+        equal((command, counted[command] >= 3000), (command, True))
+    # What goes in comes out: one large value, and many small ones in a stream that does not wait for answers.
+    big = os.urandom(1 << 20)
+    output(*cli, "flushall")
+    output(*cli, "-x", "set", "big", input=big)
+    equal(output(*cli, "get", "big") == big + b"\n", True)
+    n = 5000
+    text = output(*cli, "--pipe", input=b"".join(b"SET k%d value-%d\r\n" % (i, i) for i in range(n)))
+    equal(f"errors: 0, replies: {n}" in text.decode(), True)
+    got = output(*cli, input=b"".join(b"GET k%d\n" % i for i in range(n)))
+    equal(got == b"".join(b"value-%d\n" % i for i in range(n)), True)
+    all_took_part(r, [redis.address])
+    equal((r.stop(), redis.stop()), (0, 0))
+
+
+def test_redis_pushes_to_a_subscriber():
+    need("redis-server", "redis-cli")
+    redis = Redis()
+    r = Relay("-i", "1000", [redis.address])
+    host, port = r.address.split(":")
+    subscriber = Program("redis-cli", "-h", host, "-p", port, "--csv", "subscribe", "news")
+    subscriber.until('"subscribe","news",1')
+    for i in range(20):
+        equal(output("redis-cli", "-h", host, "-p", port, "publish", "news", f"item {i}"), b"1\n")
+        equal(subscriber.until("message"), f'"message","news","item {i}"')
+    subscriber.signal(signal.SIGKILL)
+    subscriber.end()
+    equal((r.stop(), redis.stop()), (0, 0))
 
 
 def test_help_and_wrong_usage():
