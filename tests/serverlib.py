@@ -42,8 +42,9 @@ class Program:
         Program.started.append(self)
 
     def until(self, text):
-        """Read what it says up to a line with text; it is returned."""
+        """Read what it says up to a line with text; it is returned. All of it is said again, for the case that fails."""
         for line in self.p.stderr:
+            sys.stderr.write(line)
             if text in line:
                 return line.rstrip("\n")
         raise AssertionError(f"{self.name} did not say {text!r}")
