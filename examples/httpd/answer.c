@@ -22,9 +22,6 @@
 
 enum { ENTRIES_MAX = 10000, ETAG = 64, DATE = 32, SEND = 1 << 20 };
 
-/* errno is the thread's, and TSan takes goroutines that come to one thread after another for a race. */
-#define NOINLINE __attribute__((noinline, no_sanitize("thread")))
-
 /* ---- writing ---- */
 
 struct out {
@@ -100,7 +97,7 @@ bool answer_status(struct client *c, int status, bool keep) {
 
 /* ---- opening ---- */
 
-static NOINLINE int open_below(const char *path) {
+static __attribute__((noinline)) int open_below(const char *path) {
     struct open_how how = {
         .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
