@@ -3,21 +3,28 @@
  * net_bench.c: connections over the loopback, server and clients in one process; go/net_rows.go does the same.
  *
  * A row of the load kind runs for RUNNEL_BENCH_MS (at least 100) after as long a warm-up, and reports per request: NAME in ns of
- * time, NAME_cpu in ns of CPU of the whole process (both sides and the kernel), NAME_p50 and NAME_p99 in us.
+ * time, NAME_cpu in ns of CPU of the whole process (both sides and the kernel), NAME_p50 and NAME_p99 in us. Connections that are
+ * idle beside the load have their other ends in a child process, so that neither process needs more descriptors than one end takes;
+ * NAME/connection is what one of them costs the server, in KiB that are resident.
  */
 #include "bench.h"
 
 #include <errno.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { MAX_SIZE = 16384, BUCKETS = 64 * 16 };
 
 struct load {
     rn_conn listener;
+    rn_addr at;
     char address[RN_ADDR_TEXT];
     size_t size;
     bool over, measured;        /* atomic */
+    int64_t served;             /* atomic: connections that a goroutine has begun to serve */
     int64_t requests;           /* atomic */
     int64_t histogram[BUCKETS]; /* atomic */
     rn_wg clients, servers;
@@ -53,6 +60,7 @@ static double cpu_now(void) {
 static void serve_one(struct load *l, rn_conn c) {
     char buf[MAX_SIZE];
     ssize_t n;
+    __atomic_fetch_add(&l->served, 1, __ATOMIC_RELAXED);
     while ((n = rn_read(c, buf, sizeof buf)) > 0)
         if (rn_write(c, buf, (size_t)n) != n) bench_die("net: short echo");
     rn_conn_close(c);
@@ -81,10 +89,9 @@ static void client(struct load *l, rn_conn c) {
 }
 
 static void listen_on(struct load *l) {
-    rn_addr a;
     l->listener = rn_listen("tcp", "127.0.0.1:0");
-    if (l->listener < 0 || rn_conn_local(l->listener, &a) < 0) bench_die("net: listen");
-    rn_addr_text(&a, l->address, sizeof l->address);
+    if (l->listener < 0 || rn_conn_local(l->listener, &l->at) < 0) bench_die("net: listen");
+    rn_addr_text(&l->at, l->address, sizeof l->address);
 }
 
 static rn_duration span(void) {
@@ -105,17 +112,65 @@ static void report_load(const char *row, const struct load *l, double ns, double
     bench_report(name, "us", quantile(l, 0.99));
 }
 
+struct idle {
+    pid_t pid;
+    rn_conn child; /* says when all are connected; its end is the child's */
+};
+
+/* The child of a process with threads: nothing but system calls. 0 is its end of the pair. */
+static void be_idle(const rn_addr *to, int64_t n, int end) {
+    char b = 0;
+    if (dup2(end, 0) < 0 || syscall(SYS_close_range, 1u, ~0u, 0) < 0) _exit(1);
+    while (n-- > 0) {
+        int c = socket(to->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (c < 0 || connect(c, (const struct sockaddr *)&to->sa, to->len) < 0) _exit(1);
+    }
+    if (write(0, &b, 1) != 1 || read(0, &b, 1) != 0) _exit(1);
+    _exit(0);
+}
+
+static void raise_descriptors(void) {
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0) return;
+    r.rlim_cur = r.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &r);
+}
+
+/* n connections that do nothing; returns when all are served. Their cost is reported. */
+static struct idle start_idle(const char *row, struct load *l, int64_t n) {
+    int pair[2];
+    char b;
+    double before = bench_resident();
+    raise_descriptors();
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) bench_die("net: socketpair");
+    pid_t pid = fork();
+    if (pid < 0) bench_die("net: fork");
+    if (pid == 0) be_idle(&l->at, n, pair[1]);
+    close(pair[1]);
+    struct idle idle = {pid, rn_conn_of_fd(pair[0])};
+    if (idle.child < 0 || rn_read(idle.child, &b, 1) != 1)
+        bench_die("net: idle connections (descriptors?)");
+    while (__atomic_load_n(&l->served, __ATOMIC_RELAXED) < n) rn_sleep(RN_MS);
+    bench_report_part(row, "connection", "KiB", (bench_resident() - before) / 1024 / (double)n);
+    return idle;
+}
+
+static void end_idle(const struct idle *idle) {
+    int status;
+    rn_conn_close(idle->child);
+    if (waitpid(idle->pid, &status, 0) != idle->pid || status) bench_die("net: the child failed");
+}
+
 /* `idle` more connections do nothing. */
 static void load(const char *row, int64_t busy, size_t size, int64_t idle) {
     struct load *l = calloc(1, sizeof *l);
-    rn_conn *quiet = calloc((size_t)idle + 1, sizeof *quiet);
+    struct idle quiet;
     l->size = size;
     listen_on(l);
     rn_wg_add(&l->clients, busy);
     rn_wg_add(&l->servers, busy + idle + 1);
     GO(serve, l);
-    for (int64_t i = 0; i < idle; i++)
-        if ((quiet[i] = rn_dial("tcp", l->address)) < 0) bench_die("net: dial (descriptors?)");
+    if (idle) quiet = start_idle(row, l, idle);
     for (int64_t i = 0; i < busy; i++) {
         rn_conn c = rn_dial("tcp", l->address);
         if (c < 0) bench_die("net: dial");
@@ -130,11 +185,10 @@ static void load(const char *row, int64_t busy, size_t size, int64_t idle) {
     t = (double)bench_now() - t;
     __atomic_store_n(&l->over, true, __ATOMIC_RELAXED);
     rn_wg_wait(&l->clients);
-    for (int64_t i = 0; i < idle; i++) rn_conn_close(quiet[i]);
+    if (idle) end_idle(&quiet);
     rn_conn_close(l->listener);
     rn_wg_wait(&l->servers);
     report_load(row, l, t, cpu);
-    free(quiet);
     free(l);
 }
 
@@ -143,7 +197,7 @@ ROW_ONCE(net_echo_512x64) { load("net_echo_512x64", bench_size(512, 4), 64, 0); 
 ROW_ONCE(net_echo_64x16k) { load("net_echo_64x16k", bench_size(64, 4), 16384, 0); }
 ROW_ONCE(net_echo_200) { load("net_echo_200", bench_size(200, 4), 64, 0); }
 ROW_ONCE(net_echo_200_idle) {
-    load("net_echo_200_idle", bench_size(200, 4), 64, bench_size(7500, 8));
+    load("net_echo_200_idle", bench_size(200, 4), 64, bench_size(15000, 8));
 }
 
 /* A connection made, accepted and closed on both sides. */

@@ -118,6 +118,11 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) == 4 && os.Args[1] == "idle" {
+		n, _ := strconv.Atoi(os.Args[2])
+		beIdle(n, os.Args[3])
+		return
+	}
 next:
 	for _, name := range os.Args[1:] {
 		for _, r := range rows {

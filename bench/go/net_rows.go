@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"net"
 	"os"
+	"os/exec"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -21,7 +22,7 @@ func init() {
 		row{"net_echo_512x64", nil, func() { load("net_echo_512x64", size(512, 4), 64, 0) }},
 		row{"net_echo_64x16k", nil, func() { load("net_echo_64x16k", size(64, 4), 16384, 0) }},
 		row{"net_echo_200", nil, func() { load("net_echo_200", size(200, 4), 64, 0) }},
-		row{"net_echo_200_idle", nil, func() { load("net_echo_200_idle", size(200, 4), 64, size(7500, 8)) }},
+		row{"net_echo_200_idle", nil, func() { load("net_echo_200_idle", size(200, 4), 64, size(15000, 8)) }},
 		row{"net_accept_close", acceptClose, nil},
 		row{"net_pingpong", netPingpong, nil},
 	)
@@ -31,7 +32,7 @@ const buckets = 64 * 16
 
 type netLoad struct {
 	over, measured   atomic.Bool
-	requests         atomic.Int64
+	requests, served atomic.Int64
 	histogram        [buckets]atomic.Int64
 	clients, servers sync.WaitGroup
 }
@@ -74,6 +75,7 @@ func cpuNow() float64 {
 
 func (l *netLoad) serve(c net.Conn) {
 	buf := make([]byte, 16384)
+	l.served.Add(1)
 	for {
 		n, err := c.Read(buf)
 		if err != nil {
@@ -123,6 +125,47 @@ func mustDial(l net.Listener) net.Conn {
 	return c
 }
 
+// n connections to address that do nothing: this program again, as "idle N ADDRESS".
+func beIdle(n int, address string) {
+	kept := make([]net.Conn, n)
+	for i := range kept {
+		var err error
+		if kept[i], err = net.Dial("tcp", address); err != nil {
+			die("net: dial (descriptors?)")
+		}
+	}
+	os.Stdout.Write([]byte{0})
+	os.Stdin.Read(make([]byte, 1))
+	for _, c := range kept {
+		c.Close()
+	}
+}
+
+func (l *netLoad) startIdle(name string, listener net.Listener, n int) (end func()) {
+	before := residentBytes()
+	child := exec.Command(os.Args[0], "idle", strconv.Itoa(n), listener.Addr().String())
+	child.Stderr = os.Stderr
+	in, err := child.StdinPipe()
+	if err != nil {
+		die("net: pipe")
+	}
+	out, err := child.StdoutPipe()
+	if err != nil || child.Start() != nil {
+		die("net: start")
+	}
+	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
+		die("net: idle connections")
+	}
+	for l.served.Load() < int64(n) {
+		time.Sleep(time.Millisecond)
+	}
+	report(name+"/connection", "KiB", (residentBytes()-before)/1024/float64(n))
+	return func() {
+		in.Close()
+		child.Wait()
+	}
+}
+
 func span() time.Duration {
 	ms, err := strconv.Atoi(os.Getenv("RUNNEL_BENCH_MS"))
 	if err != nil || ms < 100 {
@@ -145,9 +188,9 @@ func load(name string, busy, size, idle int) {
 			go l.serve(c)
 		}
 	}()
-	quiet := make([]net.Conn, idle)
-	for i := range quiet {
-		quiet[i] = mustDial(listener)
+	endIdle := func() {}
+	if idle > 0 {
+		endIdle = l.startIdle(name, listener, idle)
 	}
 	for i := 0; i < busy; i++ {
 		go l.client(mustDial(listener), size)
@@ -161,9 +204,7 @@ func load(name string, busy, size, idle int) {
 	ns := float64(time.Since(t))
 	l.over.Store(true)
 	l.clients.Wait()
-	for _, c := range quiet {
-		c.Close()
-	}
+	endIdle()
 	l.servers.Wait()
 	listener.Close()
 	n := float64(l.requests.Load() + 1)
