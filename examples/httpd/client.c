@@ -96,17 +96,12 @@ static void unlink_client(struct client *c) {
     rn_mutex_unlock(&httpd.lock);
 }
 
-static void end_client(void) {
-    rn_sem_release(&httpd.places, 1);
-    rn_wg_done(&httpd.running);
-}
-
 static void client(struct client *c) {
     serve(c);
     unlink_client(c);
     rn_conn_close(c->conn);
     free(c);
-    end_client();
+    server_left();
 }
 
 void client_start(rn_conn conn) {
@@ -120,7 +115,7 @@ void client_start(rn_conn conn) {
     }
     say("no memory for a client");
     rn_conn_close(conn);
-    end_client();
+    server_left();
 }
 
 /* Closing waits for those that use a connection, so it is done without the lock. */

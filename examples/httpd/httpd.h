@@ -2,7 +2,7 @@
 /*
  * httpd.h: how the parts of httpd are joined.
  *
- *   main.c      options, accepting, signals, the drain
+ *   main.c      options, signals; ../common/server.c accepts and drains
  *   client.c    a goroutine for each connection: reads a request, has it answered, and again
  *   request.c   from bytes to a request, by http_parser
  *   path.c      from a target to a path below DIR, percent-decoding, types of files
@@ -17,6 +17,8 @@
 #include <http_parser.h>
 #include <runnel.h>
 #include <sys/stat.h>
+
+#include "server.h"
 
 enum {
     HEAD_MAX = 16 * 1024, /* bytes of a request before its body */
@@ -59,11 +61,7 @@ extern struct httpd {
     bool draining; /* atomic */
     rn_mutex lock;
     struct client *clients;
-    rn_wg running;
-    rn_sem places;
 } httpd;
-
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void request_begin(struct request *r);
 /* Take n bytes; returns how many were used. When r->done or r->error is set the rest is not the request's. */
@@ -80,7 +78,7 @@ void html_encode(const char *from, char *to, size_t size);
 bool answer(struct client *c);
 bool answer_status(struct client *c, int status, bool keep);
 
-void client_start(rn_conn conn); /* its place and its being running are counted */
+void client_start(rn_conn conn);
 void clients_end(bool idle_only);
 
 #endif

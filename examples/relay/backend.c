@@ -4,10 +4,6 @@
 
 #include <string.h>
 
-const char *network_of(const char *address) {
-    return address[0] == '@' || strchr(address, '/') ? "unix" : "tcp";
-}
-
 /* Round robin begins after the last one chosen; least connections takes the least, the first of equals after it. */
 static int choose(const bool tried[BACKENDS], bool want_up) {
     int best = -1;

@@ -2,7 +2,7 @@
 /*
  * relay.h: how the parts of relay are joined.
  *
- *   main        accepts, takes a place from `places` for each session, listens to signals, drains
+ *   main.c      options, signals, statistics; ../common/server.c accepts and drains
  *   session.c   a goroutine for each client: dials a backend, copies both ways (a second goroutine for one way)
  *   backend.c   which backend is next, which are up; a goroutine that looks after them
  *
@@ -12,6 +12,8 @@
 #define RELAY_H
 
 #include <runnel.h>
+
+#include "server.h"
 
 enum { BACKENDS = 64, CHUNK = 32 * 1024 };
 
@@ -42,13 +44,7 @@ extern struct relay {
     int next; /* of the round robin */
     struct session *sessions;
     int64_t active, accepted, refused; /* refused: no backend took it */
-    rn_wg running;                     /* sessions */
-    rn_sem places;
 } relay;
-
-/* "tcp" or "unix", by what the address looks like. */
-const char *network_of(const char *address);
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The next backend that is not in `tried`, an active connection counted for it; -1: none is left. */
 int backend_pick(const bool tried[BACKENDS]);

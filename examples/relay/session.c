@@ -6,8 +6,6 @@
  */
 #include "relay.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,11 +106,9 @@ static void session(struct session *s) {
     unlink_session(s);
     end(s);
     free(s);
-    rn_sem_release(&relay.places, 1);
-    rn_wg_done(&relay.running);
+    server_left();
 }
 
-/* The caller has taken a place and counted the session as running. */
 void session_start(rn_conn client) {
     struct session *s = calloc(1, sizeof *s);
     if (s) {
@@ -125,8 +121,7 @@ void session_start(rn_conn client) {
     }
     say("no memory for a client");
     rn_conn_close(client);
-    rn_sem_release(&relay.places, 1);
-    rn_wg_done(&relay.running);
+    server_left();
 }
 
 /* ---- ending them from outside ---- */

@@ -55,6 +55,7 @@ static struct {
 #define FAIL(...) (fprintf(stderr, "httpd_fuzz: " __VA_ARGS__), fputc('\n', stderr), abort())
 
 void say(const char *format, ...) { FAIL("say: %s", format); }
+void server_left(void) { FAIL("a client that was not accepted has left"); }
 
 /* ---- the connection ---- */
 
