@@ -139,7 +139,7 @@ end
 
 
 def wrk(url, path, depth=1, clients=20):
-    """Load a server for a second and compare every answer with the file at path. Again until there were any: who is very slow needs that."""
+    """Load a server for a second, and compare every answer with the file at path. Who is so slow that there was none gets more."""
     with open("wrk.lua", "w") as f:
         f.write(WRK_SCRIPT % (path, depth))
     requests = 0
