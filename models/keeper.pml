@@ -2,11 +2,11 @@
 /*
  * keeper.pml: no timer is slept over: the keeper, sysmon, and who arms.
  *
- *   of src/sched/timer.c: rn__timer_arm publish
+ *   of src/sched/timer.c: rn__timer_arm rn__timer_disarm publish
  *   of src/sched/idle.c: rn__timer_earlier keep sleep_now rise sleep_until_woken stop_m go_idle rn__m_wake rn__idle_p_get
  *   of src/sched/sysmon.c: sleep_deep rn__sysmon_wake
  *
- * One heap, one P, one M, sysmon, and two plain threads: one arms a timer for time 1, the other arms one for time 2 and then makes
+ * One heap, one P, one M, sysmon, and two plain threads: one arms a timer for time 1 and may disarm it, the other arms one for time 2 and then makes
  * work for the M, so that the keeper goes and comes back. Time passes when nobody has anything else to do. While
  * something runs sysmon naps for moments only: here its nap ends as soon as there is something to see.
  *
@@ -18,6 +18,7 @@
  *   twin NO_HEAVY_FENCE: assertion violated      (K1)
  *   twin NO_M NO_HEAVY_FENCE: assertion violated (K3)
  *   twin LOOKS_ONCE: assertion violated          (the keeper does not look again after its fence)
+ *   twin SAYS_AGAIN: assertion violated          (the keeper changes what it said to what it saw last)
  *   twin NOT_TOLD: assertion violated            (who arms tells nobody)
  */
 #define PROCS 4
@@ -73,6 +74,13 @@ inline arm(when) {
     :: else
     fi;
     earlier = false
+}
+
+inline disarm(when) {
+    lock(HEAP);
+    armed[when] = false;
+    publish();
+    unlock(HEAP)
 }
 
 inline timer_earlier(when) {
@@ -143,15 +151,14 @@ inline rise() {
 }
 
 inline keep() {
-    k = load(FIRST);
-    store_seq_cst(UNTIL, k);
-    k = 0;
-    heavy(); /* K1 */
-#ifndef LOOKS_ONCE
     until = load(FIRST);
     store_seq_cst(UNTIL, until);
-#else
-    until = load(UNTIL);
+    heavy(); /* K1 */
+#ifdef SAYS_AGAIN
+    until = load(FIRST);
+    store_seq_cst(UNTIL, until);
+#elif !defined(LOOKS_ONCE)
+    until = (load(FIRST) < until -> load(FIRST) : until);
 #endif
     if
     :: until == NEVER || until > now -> sleep_now()
@@ -263,7 +270,11 @@ inline make_work() {
 proctype t1(byte me) {
     byte k;
     bool ok, earlier;
-    arm(1)
+    arm(1);
+    if
+    :: true
+    :: disarm(1)
+    fi
 }
 
 proctype t2(byte me) {

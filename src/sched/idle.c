@@ -302,10 +302,12 @@ static rn_duration grace(void) {
 
 /* The keeper's turn: sleep until the next timer, then see to it. */
 static void keep(struct rn__m *m) {
-    rn__store_seq_cst(&rn__sched.keeper_until, first_timer());
-    rn__barrier_heavy(); /* K1 */
     rn_time until = first_timer();
     rn__store_seq_cst(&rn__sched.keeper_until, until);
+    rn__barrier_heavy(); /* K1 */
+    /* Who armed unseen has compared with what we said: that stands, even if that timer is gone meanwhile. */
+    rn_time again = first_timer();
+    if (again < until) until = again;
     rn_duration left = until == RN_TIME_MAX ? -1 : until - rn__now() + grace();
     if (until == RN_TIME_MAX || left > 0) sleep_now(m, left);
     if (woken(m)) return;
