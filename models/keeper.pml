@@ -6,7 +6,7 @@
  *   of src/sched/idle.c: rn__timer_earlier keep sleep_now rise sleep_until_woken stop_m go_idle rn__m_wake rn__idle_p_get
  *   of src/sched/sysmon.c: sleep_deep rn__sysmon_wake
  *
- * One heap, one P, one M, sysmon, and two plain threads: one arms a timer for time 1 and may disarm it, the other arms one for time 2 and then makes
+ * One heap, one P, one M, sysmon, and two plain threads: one arms a timer for time 1 and may disarm it, the other arms one for time 2 and may then make
  * work for the M, so that the keeper goes and comes back. Time passes when nobody has anything else to do. While
  * something runs sysmon naps for moments only: here its nap ends as soon as there is something to see.
  *
@@ -281,7 +281,10 @@ proctype t2(byte me) {
     byte k;
     bool ok, earlier;
     arm(2);
-    make_work()
+    if
+    :: true
+    :: make_work()
+    fi
 }
 
 proctype clock() {
