@@ -96,14 +96,10 @@ static void pass_on(rn_mutex *m) {
     rn__sema_post(&wakes);
 }
 
+/* The inline path has seen that it is not locked, or that it is queued for and nobody is awake: that stays so. */
 void rn__mutex_unlock_slow(rn_mutex *m) {
     rn__san_release(m);
-    for (;;) {
-        uint32_t s = rn__load_relaxed(&m->rn__state);
-        if (!(s & LOCKED)) rn__fatal("sync: unlock of unlocked mutex");
-        if (s & QUEUED && !(s & WOKEN)) break;
-        if (rn__cas_release(&m->rn__state, s, s & ~(uint32_t)LOCKED)) return; /* MX */
-    }
+    if (!(rn__load_relaxed(&m->rn__state) & LOCKED)) rn__fatal("sync: unlock of unlocked mutex");
     rn__in();
     pass_on(m);
     rn__out();
