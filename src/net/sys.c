@@ -67,11 +67,13 @@ static void quiet_begin(struct quiet *q) {
         sigismember(&q->before, SIGPIPE) && sigpending(&now) == 0 && sigismember(&now, SIGPIPE);
 }
 
-static void quiet_end(struct quiet *q, bool whole) {
+/* Of `wanted` bytes. */
+static void quiet_end(struct quiet *q, ssize_t result, size_t wanted) {
+    bool raised = result == -EPIPE || (result >= 0 && (size_t)result < wanted); /* perhaps */
     sigset_t pipe;
     struct timespec none = {0};
     pipe_set(&pipe);
-    if (!whole && !q->pending) (void)RETRY(sigtimedwait(&pipe, NULL, &none));
+    if (raised && !q->pending) (void)RETRY(sigtimedwait(&pipe, NULL, &none));
     pthread_sigmask(SIG_SETMASK, &q->before, NULL);
 }
 
@@ -85,7 +87,7 @@ RN_NOINLINE ssize_t rn__sys_writev(int fd, const struct iovec *iov, int n) {
     struct quiet q;
     quiet_begin(&q);
     ssize_t r = RETRY(writev(fd, iov, n));
-    quiet_end(&q, r >= 0 && (size_t)r == total(iov, n));
+    quiet_end(&q, r, total(iov, n));
     return r;
 }
 
@@ -93,7 +95,7 @@ RN_NOINLINE ssize_t rn__sys_splice(int from, int to, size_t n) {
     struct quiet q;
     quiet_begin(&q);
     ssize_t r = RETRY(splice(from, NULL, to, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
-    quiet_end(&q, r >= 0 && (size_t)r == n);
+    quiet_end(&q, r, n);
     return r;
 }
 
@@ -101,7 +103,7 @@ RN_NOINLINE ssize_t rn__sys_sendfile(int to, int from, off_t *off, size_t n) {
     struct quiet q;
     quiet_begin(&q);
     ssize_t r = RETRY(sendfile(to, from, off, n));
-    quiet_end(&q, r >= 0 && (size_t)r == n);
+    quiet_end(&q, r, n);
     return r;
 }
 
