@@ -381,6 +381,12 @@ static bool any_work(void) {
     return false;
 }
 
+static void spin_from_now(struct rn__m *m) {
+    if (m->spinning) return;
+    m->spinning = true;
+    rn__add_seq_cst(&rn__sched.nspinning, 1);
+}
+
 /* The P goes among the idle ones, and m to sleep, unless there is work after all. */
 static void go_idle(struct rn__m *m) {
     rn__lock_acquire(&rn__sched.lock);
@@ -401,14 +407,7 @@ static void go_idle(struct rn__m *m) {
         return;
     }
     rn__acquire_p(m, p);
-    m->spinning = true;
-    rn__add_seq_cst(&rn__sched.nspinning, 1);
-}
-
-static void spin_from_now(struct rn__m *m) {
-    if (m->spinning) return;
-    m->spinning = true;
-    rn__add_seq_cst(&rn__sched.nspinning, 1);
+    spin_from_now(m);
 }
 
 static bool may_spin(struct rn__m *m) {
@@ -443,10 +442,14 @@ static void learn_patience(struct rn__p *p, rn_time now) {
         p->patience = p->patience <= PATIENCE_US * RN_US ? 0 : p->patience / 2;
 }
 
-static void nap(void) {
-    rn__nap(NAP_US * RN_US);
+static void poll_now(void) {
     const struct rn__poll_hooks *polling = rn__polling();
     if (polling) polling->poll(0);
+}
+
+static void nap(void) {
+    rn__nap(NAP_US * RN_US);
+    poll_now();
 }
 
 /* A watch: from when on it takes anything, when it last saw something in a ring. */
@@ -546,8 +549,7 @@ static struct rn__g *find(struct rn__m *m) {
             continue;
         }
         if (!rn__load_relaxed(&rn__sched.stopping)) {
-            const struct rn__poll_hooks *polling = rn__polling();
-            if (polling) polling->poll(0);
+            poll_now();
             if (unlikely(m->p->fights || rn__chaos(16)) && (g = give_way(m))) return g;
             g = own(m);
             if (!g) g = search(m);

@@ -41,11 +41,11 @@ static __thread uint32_t thread;
 /* The slot to begin with. Once a call: a goroutine may go on on another thread after anything that locks. */
 static RN_NOINLINE uint32_t own_index(void) {
     struct rn__m *m = rn__enter();
-    uint32_t own = m->p ? m->p->id : thread - 1;
+    uint32_t own = m->p ? m->p->id + 1 : 0;
     rn__leave(m);
-    if (own == UINT32_MAX)
-        own = (thread = rn__add_relaxed(&threads, 1u) + 1) - 1; /* only distinct */
-    return own;
+    if (own) return own - 1;
+    if (!thread) thread = rn__add_relaxed(&threads, 1u) + 1; /* relaxed: only distinct */
+    return thread - 1;
 }
 
 static struct rn__pool_slots *slots_new(void) {
