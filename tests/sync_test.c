@@ -47,6 +47,48 @@ static pthread_t thread(void *(*fn)(void *), void *arg) {
     return t;
 }
 
+/* ---- the queues' lock ---- */
+
+struct hoarder_case {
+    int key;
+    long holds, got, rounds;
+};
+
+/* Holds the lock for all but the moment between a release and the next acquire. */
+static void *hoard(void *arg) {
+    struct hoarder_case *c = arg;
+    rn__in();
+    while (get(&c->got) < c->rounds) {
+        struct rn__sema *q = rn__sema_lock(&c->key);
+        count(&c->holds);
+        rn_time until = rn__now() + RN_MS;
+        while (rn__now() < until) {
+        }
+        rn__sema_unlock(q);
+    }
+    rn__out();
+    return NULL;
+}
+
+static void *want_a_moment(void *arg) {
+    struct hoarder_case *c = arg;
+    rn__in();
+    while (count(&c->got) < c->rounds) {
+        long before = get(&c->holds);
+        while (get(&c->holds) == before && get(&c->got) < c->rounds) sched_yield();
+        rn__sema_unlock(rn__sema_lock(&c->key));
+    }
+    rn__out();
+    return NULL;
+}
+
+/* A wait looks at the lock once in a millisecond, and finds it free in one of 10,000 looks unless the hoarder stands back. */
+TEST(the_lock_of_a_queue_starves_nobody) {
+    struct hoarder_case c = {.rounds = scaled(100)};
+    pthread_t t[] = {thread(hoard, &c), thread(want_a_moment, &c), thread(want_a_moment, &c)};
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) pthread_join(t[i], NULL);
+}
+
 /* fn(arg), in a process of its own, dies and says `text`. */
 static void check_dies(void (*fn)(void *), void *arg, const char *text) {
     static char said[65536];

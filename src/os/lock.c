@@ -9,12 +9,31 @@
 
 /* Spinning pays while the holder runs on another core; when the kernel took its core, only sleeping helps. */
 enum { SPINS = 64, YIELDS = 32, NAP_US = 20, NAP_US_MAX = 1000 };
+/* In naps. Standing back ends by itself: the starving thread may be held up elsewhere (the leak finder stops threads). */
+enum { PATIENCE = 12, STAND_BACK = 64 };
+
+struct rn__lock *rn__lock_starved;
 
 static bool try_slowly(struct rn__lock *l) {
     return rn__load_relaxed(&l->word) == 0 && rn__lock_try(l);
 }
 
+static bool is_starved(struct rn__lock *l) { return rn__load_relaxed(&rn__lock_starved) == l; }
+
+/* The first PATIENCE naps get longer; after them newcomers stand back, and we look often. */
+static void nap_for(struct rn__lock *l) {
+    bool mine = false;
+    int us = NAP_US;
+    for (int naps = 0; !try_slowly(l); naps++) {
+        if (naps >= PATIENCE && !mine) mine = rn__cas_relaxed(&rn__lock_starved, NULL, l);
+        rn__nap((mine ? NAP_US : us) * RN_US);
+        if (us < NAP_US_MAX) us *= 2;
+    }
+    if (mine) rn__store_relaxed(&rn__lock_starved, NULL);
+}
+
 static void wait_slowly(struct rn__lock *l) {
+    for (int i = 0; i < STAND_BACK && is_starved(l); i++) rn__nap(NAP_US * RN_US);
     for (int i = 0; i < SPINS; i++) {
         if (try_slowly(l)) return;
         rn__arch_pause();
@@ -23,7 +42,7 @@ static void wait_slowly(struct rn__lock *l) {
         if (try_slowly(l)) return;
         sched_yield();
     }
-    for (int us = NAP_US; !try_slowly(l); us = us < NAP_US_MAX ? us * 2 : us) rn__nap(us * RN_US);
+    nap_for(l);
 }
 
 void (*rn__lock_waits)(void);

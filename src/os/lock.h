@@ -6,6 +6,10 @@
  * must look for sleepers, and is the holder's last touch of the lock: whoever gets it next may free it. Nothing may block under it, and no
  * goroutine parks under it except by handing the release to rn__park.
  *
+ * Who naps may find the lock held each time he looks, by one that releases it only to acquire it again. After some
+ * milliseconds he writes the lock into rn__lock_starved, one for all locks, and who comes anew stands back from it for a while.
+ * It is a hint: nothing but waiting time hangs on it.
+ *
  * Ranks: a holder may only acquire locks further down the list.
  *   a timer of the time room > timers' heap > channel (several: in the order of their addresses) > sema, pollfd > sched > stacks
  */
@@ -44,6 +48,9 @@ RN_INLINE void rn__lock_check_release(struct rn__lock *l) { (void)l; }
 
 void rn__lock_slow(struct rn__lock *l) RN_HIDDEN;
 
+/* The lock that somebody has waited for too long, or NULL; atomic, relaxed. */
+extern struct rn__lock *rn__lock_starved RN_HIDDEN;
+
 /* Told when the caller begins to wait for a lock; the scheduler's (sched/claim.c). Set at start. */
 extern void (*rn__lock_waits)(void) RN_HIDDEN;
 
@@ -54,7 +61,8 @@ RN_INLINE bool rn__lock_try(struct rn__lock *l) {
 RN_INLINE void rn__lock_acquire(struct rn__lock *l) {
     rn__lock_check_acquire(l);
     rn__chaos_yield(32);
-    if (unlikely(!rn__lock_try(l))) rn__lock_slow(l);
+    if (unlikely(rn__load_relaxed(&rn__lock_starved) == l) || unlikely(!rn__lock_try(l)))
+        rn__lock_slow(l);
     rn__chaos_yield(64);
 }
 
