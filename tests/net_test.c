@@ -954,7 +954,10 @@ static void *take_some_and_leave(void *arg) {
     return NULL;
 }
 
-/* The kernel may have sent a part when the peer is gone: then it returns that, and raises SIGPIPE all the same. */
+/*
+ * The kernel may have sent a part when the peer is gone: then it returns that, and raises SIGPIPE all the same. A Unix
+ * socket tells once that its peer left with data unread (ECONNRESET), if we come between the mark and the shutdown.
+ */
 TEST_GO(sendfile_to_one_who_leaves_in_the_middle) {
     enum { SIZE = 1 << 20 };
     int fd = temp_file();
@@ -967,7 +970,8 @@ TEST_GO(sendfile_to_one_who_leaves_in_the_middle) {
         struct leaver l = {ends[1], test_random(&seed) % (SIZE / 2)};
         CHECK_EQ(pthread_create(&t, NULL, take_some_and_leave, &l), 0);
         rn_conn c = rn_conn_of_fd(ends[0]);
-        CHECK_EQ(rn_sendfile(c, fd, 0, SIZE), -EPIPE);
+        ssize_t r = rn_sendfile(c, fd, 0, SIZE);
+        if (r != -ECONNRESET) CHECK_EQ(r, -EPIPE);
         CHECK_EQ(rn_conn_close(c), 0);
         pthread_join(t, NULL);
     }
