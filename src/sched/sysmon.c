@@ -3,10 +3,11 @@
  * sysmon.c: the thread that sees to it that nothing starves. It runs without a P.
  *
  * Every 20 us at first, backing off to 10 ms while there is nothing to do for it, it looks at each P that
- * has an M. A P whose tick stood still since the last look runs one goroutine. If others could
- * run in its place and the goroutine's thread blocks in the kernel (its CPU clock stands still, and the kernel says
- * that it does not just wait for a core), or it runs for 10 ms, the P is taken and handed to another M; the goroutine goes on without one, and queues for one at its next
- * need (claim.c). Nothing is sent to the thread; it never notices.
+ * has an M. A P whose tick stood still since the last look runs one goroutine. If others wait to
+ * run in its place and it runs for 10 ms, or its thread blocks in the kernel (its CPU clock stands still, and the kernel says
+ * that it does not just wait for a core), the P is taken and handed to another M; the goroutine goes on without one, and queues for one at its next
+ * need (claim.c). Nothing is sent to the thread; it never notices. Where all other Ps are busy, one that blocks loses its
+ * P before anybody waits; one that computes keeps it: it may be using it, and who comes is seen within 10 ms.
  *
  * A P that runs one long goroutine while others wait in its queue, and another P is idle: an M is
  * woken to steal them, the run-next one too.
@@ -49,10 +50,13 @@ static int64_t cpu_time(struct rn__m *m) {
     return (int64_t)t.tv_sec * RN_SEC + t.tv_nsec;
 }
 
-/* Could somebody run in this P's place? */
+/* Does somebody wait who could run in this P's place? */
 static bool wanted(struct rn__p *p) {
-    if (!rn__runq_empty(p) || rn__load_relaxed(&rn__sched.nglobal) != 0) return true;
-    /* Everything else is busy and nobody searches: what becomes ready elsewhere will want it. */
+    return !rn__runq_empty(p) || rn__load_relaxed(&rn__sched.nglobal) != 0;
+}
+
+/* Everything is busy and nobody searches: what becomes ready will want a P at once. */
+static bool scarce(void) {
     return rn__load_relaxed(&rn__sched.nidle_ps) == 0 &&
            rn__load_relaxed(&rn__sched.nspinning) == 0;
 }
@@ -118,9 +122,9 @@ static bool look_at(struct rn__p *p, rn_time now) {
     if (rn__load_relaxed(&m->inside) == RN__SCHED) return false; /* it looks for work */
     if (rn__chaos(2)) return retake(p);
     if (help(p)) return true;
-    if (!wanted(p)) return false;
-    if (blocked(p, m) || now - p->seen_when >= SLICE_MS * RN_MS) return retake(p);
-    return false;
+    bool now_wanted = wanted(p);
+    if (now_wanted && now - p->seen_when >= SLICE_MS * RN_MS) return retake(p);
+    return (now_wanted || scarce()) && blocked(p, m) && retake(p);
 }
 
 static bool look_at_all(rn_time now) {
