@@ -3,7 +3,7 @@
  * keeper.pml: no timer is slept over: the keeper, sysmon, and who arms.
  *
  *   of src/sched/timer.c: rn__timer_arm rn__timer_disarm publish
- *   of src/sched/idle.c: rn__timer_earlier keep sleep_now rise sleep_until_woken stop_m go_idle rn__m_wake rn__idle_p_get
+ *   of src/sched/idle.c: rn__timer_earlier keep sleep_now rise keeps becomes_keeper resign sleep_until_woken stop_m go_idle rn__m_wake rn__idle_p_get
  *   of src/sched/sysmon.c: sleep_deep rn__sysmon_wake
  *
  * One heap, one P, one M, sysmon, and two plain threads: one arms a timer for time 1 and may disarm it, the other arms one for time 2 and may then make
@@ -177,15 +177,33 @@ inline keep() {
     fi
 }
 
+/* resign.pml has what is between two Ms. */
+inline keeps() {
+    load_seq_cst(k, IDLE_PS);
+    if
+    :: k == 0 -> store_seq_cst(KEEPER, 0)
+    :: else -> cas(ok, KEEPER, 0, 1); ok = false
+    fi;
+    k = 0
+}
+
+inline futex_wait() {
+    skip;
+end_futex:
+    load(WAKE) != ASLEEP;
+    cas(ok, WAKE, LOOK_AGAIN, ASLEEP);
+    ok = false
+}
+
 inline sleep_until_woken() {
     do
     :: load(WAKE) == WOKEN -> break /* M2 */
     :: load(WAKE) != WOKEN ->
+        keeps();
         if
-        :: load(KEEPER) == 0 -> cas(ok, KEEPER, 0, 1); ok = false
-        :: else
-        fi;
-        keep()
+        :: load(KEEPER) == 1 -> keep()
+        :: load(KEEPER) == 0 -> futex_wait()
+        fi
     od;
     store_seq_cst(KEEPER, 0);
     store_relaxed(WAKE, ASLEEP)

@@ -26,6 +26,10 @@
  * to sleep when there is none becomes it. While something runs sysmon also looks at the timers.
  *   arming:     first = when (timer.c);     light fence;  look at keeper_until
  *   the keeper: keeper_until = what it saw; heavy fence;  look at every heap's first again   (K1)
+ * While all Ps are busy there is no keeper: those that run poll and look at the timers as they go along, and what another thread
+ * polled for them would cost a wake-up, two switches, and the cache. So the keeper resigns, unless there is an idle P (K4, resign.pml):
+ *   going idle: the P among the idle ones;  then: if nobody is the keeper, I am
+ *   the keeper: keeper = nobody;            then: if there is an idle P, and nobody is the keeper, I am after all
  */
 #include <errno.h>
 #include <sched.h>
@@ -326,11 +330,29 @@ static bool may_retire(struct rn__m *m) {
     return retire;
 }
 
+/* Is m the keeper from now on? (K4) */
+static bool becomes_keeper(struct rn__m *m) {
+    return rn__load_seq_cst(&rn__sched.nidle_ps) != 0 &&
+           rn__cas_seq_cst(&rn__sched.keeper, (struct rn__m *)NULL, m);
+}
+
+/* The keeper m leaves it to those that run, if all Ps are busy. */
+static void resign(void) {
+    if (rn__load_seq_cst(&rn__sched.nidle_ps) != 0) return;
+    rn__store_seq_cst(
+        &rn__sched.keeper,
+        (struct rn__m *)NULL); /* K4: pairs with becomes_keeper, of who went idle meanwhile */
+}
+
+static bool keeps(struct rn__m *m) {
+    if (rn__load_relaxed(&rn__sched.keeper) == m) resign();
+    return rn__load_relaxed(&rn__sched.keeper) == m || becomes_keeper(m);
+}
+
 static void sleep_until_woken(struct rn__m *m) {
     rn_time start = rn__now();
     while (!woken(m)) {
-        if (rn__load_relaxed(&rn__sched.keeper) == m ||
-            rn__cas_seq_cst(&rn__sched.keeper, (struct rn__m *)NULL, m)) {
+        if (keeps(m)) {
             keep(m);
             start = rn__now();
             continue;

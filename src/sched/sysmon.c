@@ -137,10 +137,17 @@ static bool look_at_all(rn_time now) {
     return any;
 }
 
+/* For those that are too busy to. A P may also be idle without anybody who keeps watch: it was left by one that blocks. */
+static void poll(const struct rn__poll_hooks *polling) {
+    polling->poll(0);
+    if (rn__load_seq_cst(&rn__sched.nidle_ps) != 0 && !rn__load_seq_cst(&rn__sched.keeper))
+        rn__wake_p();
+}
+
 static void poll_and_trim(rn_time now) {
     const struct rn__poll_hooks *polling = rn__polling();
     if (polling && now - last_poll >= POLL_MS * RN_MS) {
-        polling->poll(0);
+        poll(polling);
         last_poll = now;
     }
     if (now - last_trim >= TRIM_MS * RN_MS) {
