@@ -411,6 +411,43 @@ static void serve(rn_conn l) {
     CHECK_EQ(c, -EBADF);
 }
 
+/* Many that ask each other as fast as they can, and how often all the others together were served so often that one was left behind. */
+struct crowd {
+    int64_t trips,
+        late; /* atomic: round trips made; those in whose time each of the others made LATE */
+    rn_wg all;
+};
+
+enum { MANY = 400, TRIPS = 200, LATE = 8 };
+
+static void one_of_many(struct crowd *c, rn_conn conn) {
+    char b[64] = "";
+    for (int i = 0; i < TRIPS; i++) {
+        int64_t begun = __atomic_load_n(&c->trips, __ATOMIC_RELAXED);
+        CHECK_EQ(rn_write(conn, b, sizeof b), sizeof b);
+        CHECK_EQ(rn_read_full(conn, b, sizeof b), sizeof b);
+        int64_t now = __atomic_add_fetch(&c->trips, 1, __ATOMIC_RELAXED);
+        if (now - begun > LATE * MANY) __atomic_add_fetch(&c->late, 1, __ATOMIC_RELAXED);
+    }
+    rn_conn_close(conn);
+    rn_wg_done(&c->all);
+}
+
+/* More of them than a ring has room for. At one P: the kernel, too, leaves threads behind. */
+TEST_GO_ONCE(none_of_many_connections_is_left_behind) {
+    struct crowd c = {0};
+    rn_procs(1);
+    rn_wg_add(&c.all, MANY);
+    for (int i = 0; i < MANY; i++) {
+        rn_conn p[2];
+        CHECK_EQ(rn_socketpair(SOCK_STREAM, p), 0);
+        rn_go(echo, p[1]);
+        rn_go(one_of_many, &c, p[0]);
+    }
+    rn_wg_wait(&c.all);
+    CHECK_LE(c.late, MANY * TRIPS / 1000);
+}
+
 static void client(const char *address, long rounds, rn_chan(int) done) {
     rn_conn c = rn_dial("tcp", address);
     CHECK_GT(c, 0);

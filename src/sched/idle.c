@@ -561,6 +561,16 @@ static void stop_spinning(struct rn__m *m) {
         rn__wake_p();
 }
 
+/*
+ * Who waits in the global queue comes before what is polled: that fills the ring each time when there are more connections than
+ * it has room for, and then only the first of the global queue would go on each time.
+ */
+static struct rn__g *own_then_polled(struct rn__m *m) {
+    struct rn__g *g = own(m);
+    poll_now();
+    return g ? g : rn__runq_pick_own(m->p);
+}
+
 static struct rn__g *find(struct rn__m *m) {
     for (;;) {
         struct rn__g *g = m->picked;
@@ -571,9 +581,8 @@ static struct rn__g *find(struct rn__m *m) {
             continue;
         }
         if (!rn__load_relaxed(&rn__sched.stopping)) {
-            poll_now();
             if (unlikely(m->p->fights || rn__chaos(16)) && (g = give_way(m))) return g;
-            g = own(m);
+            g = own_then_polled(m);
             if (!g) g = search(m);
             if (g) return g;
         } else {
