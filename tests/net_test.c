@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <runnel/net.h>
@@ -975,6 +976,53 @@ TEST_GO(sendfile_sends_a_file) {
     close(fd);
     free(data);
     rn_unref(done);
+}
+
+static uint32_t data_segments(rn_conn c) {
+    struct tcp_info info = {0};
+    socklen_t n = sizeof info;
+    CHECK_EQ(rn_conn_getopt(c, IPPROTO_TCP, TCP_INFO, &info, &n), 0);
+    CHECK_GE(n, (socklen_t)(offsetof(struct tcp_info, tcpi_data_segs_out) + 4));
+    return info.tcpi_data_segs_out;
+}
+
+/* A header and the file that follows it are one segment; two writes are two. */
+TEST_GO(write_more_waits_for_what_follows) {
+    if (getenv("RUNNEL_EMULATED")) SKIP("qemu-user knows no TCP_INFO");
+    struct pair p = tcp_pair();
+    char got[64] = "";
+    int fd = temp_file();
+    CHECK_EQ(write(fd, "world", 5), 5);
+    CHECK_EQ(rn_write(p.a, "hello ", 6), 6);
+    CHECK_EQ(rn_sendfile(p.a, fd, 0, SIZE_MAX), 5);
+    CHECK_EQ(data_segments(p.a), 2);
+    CHECK_EQ(rn_write_more(p.a, "hello ", 6), 6);
+    CHECK_EQ(rn_sendfile(p.a, fd, 0, SIZE_MAX), 5);
+    CHECK_EQ(data_segments(p.a), 3);
+    CHECK_EQ(rn_write_more_until(p.a, "h", 1, later()), 1);
+    CHECK_EQ(rn_write_more_ctx(rn_ctx_background(), p.a, "o", 1), 1);
+    CHECK_EQ(rn_write(p.a, "w", 1), 1);
+    CHECK_EQ(data_segments(p.a), 4);
+    CHECK_EQ(rn_read_full(p.b, got, 25), 25);
+    CHECK_STR(got, "hello worldhello worldhow");
+    close(fd);
+    close_pair(&p);
+}
+
+/* And what has no segments: a pipe, datagrams. */
+TEST_GO(write_more_without_segments) {
+    rn_conn c[2];
+    char got[8] = "";
+    CHECK_EQ(rn_pipe(c), 0);
+    CHECK_EQ(rn_write_more(c[1], "a", 1), 1);
+    CHECK_EQ(rn_read(c[0], got, 8), 1);
+    rn_conn_close(c[0]);
+    rn_conn_close(c[1]);
+    CHECK_EQ(rn_socketpair(SOCK_SEQPACKET, c), 0);
+    CHECK_EQ(rn_write_more(c[0], "a", 1), 1);
+    CHECK_EQ(rn_read(c[1], got, 8), 1);
+    rn_conn_close(c[0]);
+    rn_conn_close(c[1]);
 }
 
 struct leaver {

@@ -41,6 +41,12 @@ static bool write_out(struct client *c, const char *bytes, size_t n) {
     return rn_write_until(c->conn, bytes, n, rn_now() + httpd.write_timeout) == (ssize_t)n;
 }
 
+/* A body follows at once. */
+static bool write_head(struct client *c, const struct out *o) {
+    return rn_write_more_until(c->conn, o->text, o->len, rn_now() + httpd.write_timeout) ==
+           (ssize_t)o->len;
+}
+
 static const char *reason(int status) {
     switch (status) {
     case 200: return "OK";
@@ -193,7 +199,7 @@ static bool send_part(struct client *c, struct out *o, int fd, struct part part)
         ssize_t n = part.n ? rn_pread(fd, o->text + o->len, (size_t)part.n, part.from) : 0;
         return n == part.n && write_out(c, o->text, o->len + (size_t)part.n);
     }
-    if (!write_out(c, o->text, o->len)) return false;
+    if (!write_head(c, o)) return false;
     while (part.n > 0) {
         size_t want = part.n < SEND ? (size_t)part.n : SEND;
         int64_t n = rn_sendfile_until(c->conn, fd, part.from, want, rn_now() + httpd.write_timeout);
@@ -288,8 +294,10 @@ static bool send_listing(struct client *c, struct out *o, int fd, const char *pa
     if (ok) {
         begin(o, 200, keep);
         add(o, "Content-Type: text/html; charset=utf-8\r\nContent-Length: %zu\r\n\r\n", n);
-        ok = write_out(c, o->text, o->len);
-        if (ok && c->request.parser.method != HTTP_HEAD) ok = write_out(c, text, n);
+        if (c->request.parser.method == HTTP_HEAD)
+            ok = write_out(c, o->text, o->len);
+        else
+            ok = write_head(c, o) && write_out(c, text, n);
     }
     free(text);
     return ok && keep;

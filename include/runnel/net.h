@@ -123,6 +123,14 @@ RN_API ssize_t rn_write_some_until(rn_conn c, const void *buf, size_t n, rn_time
 RN_API ssize_t rn_write_some_ctx(struct rn_ctx *ctx, rn_conn c, const void *buf, size_t n);
 
 /*
+ * rn_write, and the caller has more (MSG_MORE): what it writes or sends (rn_sendfile) next goes into the same segment, a header and the file, say,
+ * instead of one of its own. Without a next one the kernel waits 200 ms. Where there are no segments it is rn_write.
+ */
+RN_API ssize_t rn_write_more(rn_conn c, const void *buf, size_t n);
+RN_API ssize_t rn_write_more_until(rn_conn c, const void *buf, size_t n, rn_time t);
+RN_API ssize_t rn_write_more_ctx(struct rn_ctx *ctx, rn_conn c, const void *buf, size_t n);
+
+/*
  * Copy from one connection to another until the end of src or n bytes (SIZE_MAX: all), through the kernel where it
  * can (splice(2)). How many, or -errno, and then a part may have been copied. Blocks.
  */

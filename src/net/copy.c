@@ -47,7 +47,7 @@ static int64_t try_write(struct rn__pollfd *pd, void *op) {
     struct copy *c = op;
     struct iovec v = {c->buf + c->at, c->n};
     struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
-    if (pd->kind & RN__SOCKET) return rn__sys_sendmsg(pd->fd, &m);
+    if (pd->kind & RN__SOCKET) return rn__sys_sendmsg(pd->fd, &m, 0);
     return rn__sys_writev(pd->fd, &v, 1);
 }
 

@@ -16,7 +16,15 @@ enum { PART = 64 }; /* iovecs at a time */
 struct vector {
     const struct iovec *iov;
     int n;
+    int flags; /* of sendmsg(2) */
 };
+
+/* What a write writes: all, what there is room for, or all and the caller has more. */
+enum how { ALL, SOME, MORE };
+
+static int flags_of(const struct rn__pollfd *pd, enum how how) {
+    return how == MORE && pd->kind & RN__STREAM ? MSG_MORE : 0;
+}
 
 /* ---- reading ---- */
 
@@ -26,7 +34,7 @@ static int64_t try_readv(struct rn__pollfd *pd, void *op) {
 }
 
 static ssize_t read_vector(rn_conn c, const struct iovec *iov, int n, struct rn__call *k) {
-    struct vector v = {iov, n};
+    struct vector v = {iov, n, 0};
     return n < 0 ? -EINVAL : rn__io(c, RN__POLL_READ, try_readv, &v, k);
 }
 
@@ -51,7 +59,7 @@ static ssize_t read_full(rn_conn c, void *buf, size_t n, struct rn__call *k) {
 static int64_t try_writev(struct rn__pollfd *pd, void *op) {
     const struct vector *v = op;
     struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)v->iov, .msg_iovlen = (size_t)v->n};
-    if (pd->kind & RN__SOCKET) return rn__sys_sendmsg(pd->fd, &m);
+    if (pd->kind & RN__SOCKET) return rn__sys_sendmsg(pd->fd, &m, v->flags);
     return rn__sys_writev(pd->fd, v->iov, v->n);
 }
 
@@ -75,7 +83,7 @@ static ssize_t write_part(struct rn__pollfd *pd, const struct iovec *iov, int n,
     memcpy(copy, iov, (size_t)n * sizeof *iov);
     advance(&at, &n, 0);
     while (n > 0) {
-        struct vector v = {at, n};
+        struct vector v = {at, n, 0};
         int64_t r = rn__io_on(pd, RN__POLL_WRITE, try_writev, &v, k);
         if (r < 0) return r;
         done += r;
@@ -96,11 +104,11 @@ static ssize_t write_parts(struct rn__pollfd *pd, const struct iovec *iov, int n
 }
 
 /* The usual write, of one buffer that there is room for, needs no copies. */
-static ssize_t write_stream(struct rn__pollfd *pd, const struct iovec *iov, int n,
+static ssize_t write_stream(struct rn__pollfd *pd, const struct iovec *iov, int n, enum how how,
                             struct rn__call *k) {
     if (n != 1) return write_parts(pd, iov, n, k);
     struct iovec rest = *iov;
-    struct vector v = {&rest, 1};
+    struct vector v = {&rest, 1, flags_of(pd, how)};
     while (rest.iov_len > 0) {
         int64_t r = rn__io_on(pd, RN__POLL_WRITE, try_writev, &v, k);
         if (r < 0) return r;
@@ -110,20 +118,21 @@ static ssize_t write_stream(struct rn__pollfd *pd, const struct iovec *iov, int 
     return (ssize_t)iov->iov_len;
 }
 
-static ssize_t write_turn(struct rn__pollfd *pd, const struct iovec *iov, int n, bool some,
+static ssize_t write_turn(struct rn__pollfd *pd, const struct iovec *iov, int n, enum how how,
                           struct rn__call *k) {
-    struct vector v = {iov, n};
-    if (some || !(pd->kind & RN__STREAM)) return rn__io_on(pd, RN__POLL_WRITE, try_writev, &v, k);
-    return write_stream(pd, iov, n, k);
+    struct vector v = {iov, n, 0};
+    if (how == SOME || !(pd->kind & RN__STREAM))
+        return rn__io_on(pd, RN__POLL_WRITE, try_writev, &v, k);
+    return write_stream(pd, iov, n, how, k);
 }
 
-static ssize_t write_vector(rn_conn c, const struct iovec *iov, int n, bool some,
+static ssize_t write_vector(rn_conn c, const struct iovec *iov, int n, enum how how,
                             struct rn__call *k) {
     struct rn__pollfd *pd = n < 0 ? NULL : rn__poll_get(c);
     if (!pd) return n < 0 ? -EINVAL : -EBADF;
     ssize_t r = rn__turn(pd, k);
     if (r == 0) {
-        r = write_turn(pd, iov, n, some, k);
+        r = write_turn(pd, iov, n, how, k);
         rn__poll_give_turn(pd);
     }
     rn__poll_put(pd);
@@ -131,9 +140,9 @@ static ssize_t write_vector(rn_conn c, const struct iovec *iov, int n, bool some
     return r;
 }
 
-static ssize_t write_one(rn_conn c, const void *buf, size_t n, bool some, struct rn__call *k) {
+static ssize_t write_one(rn_conn c, const void *buf, size_t n, enum how how, struct rn__call *k) {
     struct iovec iov = {(void *)(uintptr_t)buf, n};
-    return write_vector(c, &iov, 1, some, k);
+    return write_vector(c, &iov, 1, how, k);
 }
 
 /* ---- datagrams ---- */
@@ -163,7 +172,7 @@ static int64_t try_send(struct rn__pollfd *pd, void *op) {
         m.msg_name = (void *)(uintptr_t)&d->to->sa;
         m.msg_namelen = d->to->len;
     }
-    return rn__sys_sendmsg(pd->fd, &m);
+    return rn__sys_sendmsg(pd->fd, &m, 0);
 }
 
 static ssize_t recv_from(rn_conn c, void *buf, size_t n, rn_addr *from, struct rn__call *k) {
@@ -240,33 +249,43 @@ ssize_t rn_read_full_ctx(struct rn_ctx *ctx, rn_conn c, void *buf, size_t n) {
 }
 
 ssize_t rn_write(rn_conn c, const void *buf, size_t n) {
-    return write_one(c, buf, n, false, RN__FOREVER);
+    return write_one(c, buf, n, ALL, RN__FOREVER);
 }
 ssize_t rn_write_until(rn_conn c, const void *buf, size_t n, rn_time t) {
-    return write_one(c, buf, n, false, RN__UNTIL(t));
+    return write_one(c, buf, n, ALL, RN__UNTIL(t));
 }
 ssize_t rn_write_ctx(struct rn_ctx *ctx, rn_conn c, const void *buf, size_t n) {
-    return write_one(c, buf, n, false, RN__CTX(ctx));
+    return write_one(c, buf, n, ALL, RN__CTX(ctx));
 }
 
 ssize_t rn_writev(rn_conn c, const struct iovec *iov, int n) {
-    return write_vector(c, iov, n, false, RN__FOREVER);
+    return write_vector(c, iov, n, ALL, RN__FOREVER);
 }
 ssize_t rn_writev_until(rn_conn c, const struct iovec *iov, int n, rn_time t) {
-    return write_vector(c, iov, n, false, RN__UNTIL(t));
+    return write_vector(c, iov, n, ALL, RN__UNTIL(t));
 }
 ssize_t rn_writev_ctx(struct rn_ctx *ctx, rn_conn c, const struct iovec *iov, int n) {
-    return write_vector(c, iov, n, false, RN__CTX(ctx));
+    return write_vector(c, iov, n, ALL, RN__CTX(ctx));
 }
 
 ssize_t rn_write_some(rn_conn c, const void *buf, size_t n) {
-    return write_one(c, buf, n, true, RN__FOREVER);
+    return write_one(c, buf, n, SOME, RN__FOREVER);
 }
 ssize_t rn_write_some_until(rn_conn c, const void *buf, size_t n, rn_time t) {
-    return write_one(c, buf, n, true, RN__UNTIL(t));
+    return write_one(c, buf, n, SOME, RN__UNTIL(t));
 }
 ssize_t rn_write_some_ctx(struct rn_ctx *ctx, rn_conn c, const void *buf, size_t n) {
-    return write_one(c, buf, n, true, RN__CTX(ctx));
+    return write_one(c, buf, n, SOME, RN__CTX(ctx));
+}
+
+ssize_t rn_write_more(rn_conn c, const void *buf, size_t n) {
+    return write_one(c, buf, n, MORE, RN__FOREVER);
+}
+ssize_t rn_write_more_until(rn_conn c, const void *buf, size_t n, rn_time t) {
+    return write_one(c, buf, n, MORE, RN__UNTIL(t));
+}
+ssize_t rn_write_more_ctx(struct rn_ctx *ctx, rn_conn c, const void *buf, size_t n) {
+    return write_one(c, buf, n, MORE, RN__CTX(ctx));
 }
 
 ssize_t rn_recv_from(rn_conn c, void *buf, size_t n, rn_addr *from) {

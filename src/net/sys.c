@@ -39,10 +39,10 @@ RN_NOINLINE ssize_t rn__sys_recvmsg(int fd, struct msghdr *m, int flags) {
     return RETRY(recvmsg(fd, m, flags));
 }
 
-RN_NOINLINE ssize_t rn__sys_sendmsg(int fd, const struct msghdr *m) {
+RN_NOINLINE ssize_t rn__sys_sendmsg(int fd, const struct msghdr *m, int flags) {
     if (m->msg_iovlen == 1 && !m->msg_name)
-        return RETRY(send(fd, m->msg_iov->iov_base, m->msg_iov->iov_len, MSG_NOSIGNAL));
-    return RETRY(sendmsg(fd, m, MSG_NOSIGNAL));
+        return RETRY(send(fd, m->msg_iov->iov_base, m->msg_iov->iov_len, flags | MSG_NOSIGNAL));
+    return RETRY(sendmsg(fd, m, flags | MSG_NOSIGNAL));
 }
 
 /*

@@ -12,7 +12,7 @@
 
 ssize_t rn__sys_readv(int fd, const struct iovec *iov, int n);
 ssize_t rn__sys_recvmsg(int fd, struct msghdr *m, int flags);
-ssize_t rn__sys_sendmsg(int fd, const struct msghdr *m);
+ssize_t rn__sys_sendmsg(int fd, const struct msghdr *m, int flags);
 
 /* For what is not a socket: no SIGPIPE even so. */
 ssize_t rn__sys_writev(int fd, const struct iovec *iov, int n);
