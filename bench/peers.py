@@ -5,6 +5,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+
+import servers
 
 GO_OWN = """MakeChan ChanNonblocking ChanUncontended ChanContended ChanSync ChanSyncWork ChanProdCons0
     ChanProdCons10 ChanProdCons100 ChanProdConsWork0 ChanProdConsWork10 ChanProdConsWork100
@@ -38,6 +41,8 @@ NOTES = {
              "not safe between threads). A buffered channel of 128 holds 127. No select.",
     "st": "State Threads run on one OS thread: procs 1 only. Channels are made of its condition variables. No yield, no "
           "select; a mapping for each stack.",
+    "nginx": "As many worker processes as procs, sendfile, no log. Rows httpd: runnel is examples/httpd, go is net/http's FileServer.",
+    "haproxy": "As many threads as procs, mode tcp. Rows relay: wrk through it to an nginx; the CPU is the relay's alone.",
 }
 
 
@@ -91,8 +96,13 @@ class Peer:
             self._rows = set(call(str(self.program), "list").split())
         return self._rows
 
-    def command(self, row, _ms):
+    def command(self, row, _procs, _ms):
         return [str(self.program), row]
+
+    def serve(self, row, procs, program):
+        """The command of a row about a server, which is `program`."""
+        return [sys.executable, str(self.root / "bench" / "servers.py"), row, type(self).__name__.lower(), str(procs),
+                str(program)]
 
     def confine(self, _procs):
         """Run in the child before it starts; None: nothing."""
@@ -110,14 +120,17 @@ class Runnel(Peer):
         build_dir = self.root / "build" / "default"
         call("cmake", "--preset", "default", cwd=self.root)
         names = sorted(f.stem for f in (self.root / "bench").glob("*_bench.c"))
-        call("cmake", "--build", str(build_dir), "--target", *names, cwd=self.root)
+        call("cmake", "--build", str(build_dir), "--target", *names, "httpd", "relay", cwd=self.root)
         self.programs = {row: str(build_dir / "bin" / name) for name in names
                          for row in call(str(build_dir / "bin" / name), "list").split()}
+        self.programs |= {row: str(build_dir / "bin" / row.split("_", maxsplit=1)[0]) for row in servers.ROWS}
 
     def rows(self):
         return set(self.programs)
 
-    def command(self, row, _ms):
+    def command(self, row, procs, ms):
+        if row in servers.ROWS:
+            return self.serve(row, procs, self.programs[row])
         return [self.programs[row], row]
 
     def find_version(self):
@@ -151,11 +164,13 @@ class Go(Peer):
         return call("go", "env", "GOVERSION").strip().removeprefix("go")
 
     def rows(self):
-        return super().rows() | set(self.own)
+        return super().rows() | set(self.own) | set(servers.ROWS)
 
-    def command(self, row, ms):
+    def command(self, row, procs, ms):
+        if row in servers.ROWS:
+            return self.serve(row, procs, self.program)
         if row not in self.own:
-            return super().command(row, ms)
+            return super().command(row, procs, ms)
         return [self.own[row], "-test.run=^$", f"-test.bench=^Benchmark{row}$", f"-test.benchtime={ms}ms"]
 
     def parse(self, text, procs):
@@ -240,5 +255,34 @@ class St(Peer):
         return macro("gcc", "c", "st.h", "ST_VERSION")
 
 
+class Server(Peer):
+    """A server of Debian's."""
+
+    def build(self):
+        need("wrk")
+        need("nginx")
+        name = type(self).__name__.lower()
+        need(name)
+        self.program = shutil.which(name)
+
+    def rows(self):
+        return {row for row in servers.ROWS if row.startswith(self.kind)}
+
+    def command(self, row, procs, _ms):
+        return self.serve(row, procs, self.program)
+
+    def find_version(self):
+        done = subprocess.run([self.program, "-v"], check=True, capture_output=True, text=True)
+        return re.search(r"[\d.]+", done.stdout + done.stderr)[0]
+
+
+class Nginx(Server):
+    kind = "httpd"
+
+
+class Haproxy(Server):
+    kind = "relay"
+
+
 ALL = {"runnel": Runnel, "go": Go, "tokio": Tokio, "kanal": Kanal, "flume": Flume, "crossbeam": Crossbeam,
-       "may": May, "boost": Boost, "st": St}
+       "may": May, "boost": Boost, "st": St, "nginx": Nginx, "haproxy": Haproxy}

@@ -21,6 +21,7 @@ import sys
 
 import peers
 import report
+import servers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench"
@@ -32,7 +33,7 @@ WIDE = """stream_128_4x4 select_2_128 select_fail_2 select_fail_4 skynet park_1m
 TIME = """Sleep1000 After AfterFunc1000 SimultaneousAfterFunc1000 StartStop1000 StopChan StopFunc ResetChan
     ResetFunc Ticker TickerReset ContextCancel ContextCancelDone ContextTimeout ContextCommonParentCancel
     ContextCancelTree1000 ContextErrOK ContextDeepValue10""".split()
-NET = "net_echo_64x64 net_echo_512x64 net_echo_64x16k net_echo_200 net_echo_200_idle net_accept_close net_pingpong".split()
+NET = "net_echo_64x64 net_echo_512x64 net_echo_64x16k net_echo_200 net_echo_200_idle net_accept_close net_pingpong".split() + servers.ROWS
 GROUPS = {"core": CORE, "sync": peers.GO_SYNC, "time": TIME, "net": NET, "go": peers.GO_OWN,
           "huge": ["park_4m_64k"],  # 18 GB: on demand
           "all": CORE + WIDE + peers.GO_SYNC + TIME + NET + peers.GO_OWN}
@@ -65,7 +66,7 @@ def arguments():
         p.error(f"the peers are {' '.join(peers.ALL)}")
     a.peers = [name for name in wanted if name in ("runnel", "go")] if a.cpu else wanted
     if a.cpu:
-        a.rows = [row for row in a.rows if row not in peers.GO_OWN + peers.GO_SYNC]
+        a.rows = [row for row in a.rows if row not in peers.GO_OWN + peers.GO_SYNC + servers.ROWS]
         os.environ["RUNNEL_BENCH_CLOCK"] = "cpu"
     else:
         os.environ.pop("RUNNEL_BENCH_CLOCK", None)
@@ -92,7 +93,7 @@ def build(names):
 def run_once(peer, row, procs, a):
     """{result: (unit, value)} of one run."""
     env = dict(os.environ, RUNNEL_PROCS=str(procs), GOMAXPROCS=str(procs), RUNNEL_BENCH_MS=str(a.ms))
-    done = subprocess.run(peer.command(row, a.ms), env=env, timeout=a.timeout, check=True,
+    done = subprocess.run(peer.command(row, procs, a.ms), env=env, timeout=a.timeout, check=True,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, preexec_fn=peer.confine(procs))
     return peer.parse(done.stdout, procs)
 

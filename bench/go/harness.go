@@ -118,10 +118,17 @@ func main() {
 		}
 		return
 	}
-	if len(os.Args) == 4 && os.Args[1] == "idle" {
-		n, _ := strconv.Atoi(os.Args[2])
-		beIdle(n, os.Args[3])
-		return
+	if len(os.Args) == 4 {
+		switch os.Args[1] {
+		case "idle":
+			n, _ := strconv.Atoi(os.Args[2])
+			beIdle(n, os.Args[3])
+			return
+		case "serve-http":
+			serveHTTP(os.Args[2], os.Args[3])
+		case "serve-relay":
+			serveRelay(os.Args[2], os.Args[3])
+		}
 	}
 next:
 	for _, name := range os.Args[1:] {
