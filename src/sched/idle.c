@@ -503,12 +503,17 @@ static struct rn__g *look(struct rn__m *m, struct watch *w, rn_time now) {
     return g;
 }
 
+/* No other P runs, and there are descriptors that are waited for: what comes next comes from the poller. */
+static bool only_descriptors(void) {
+    return rn__polling() && rn__load_relaxed(&rn__sched.nidle_ps) + 1 >= rn__load_relaxed(&rn__sched.procs);
+}
+
 /*
  * Watch, as long as a wake-up would cost, where there is a core to spare; or, while there is something in a ring, as patience
  * has it. The shy leave the global queue alone until then.
  */
 static struct rn__g *watch(struct rn__m *m, rn_time start, bool shy) {
-    bool crowded = rn__load_relaxed(&rn__sched.procs) > rn__sched.cpus;
+    bool crowded = rn__load_relaxed(&rn__sched.procs) > rn__sched.cpus || only_descriptors();
     struct watch w = {start + m->p->patience, start, shy, 0, start};
     for (int i = 0; !rn__load_relaxed(&rn__sched.stopping); i++) {
         rn_time now = rn__now();
