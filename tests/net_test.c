@@ -951,12 +951,83 @@ TEST_GO(copy_stops_at_n) {
     }
 }
 
+static void copy_all(rn_conn dst, rn_conn src, rn_chan(int) result) {
+    rn_send(result, (int)rn_copy(dst, src, SIZE_MAX));
+}
+
+/* Who copies waits for one of the two at a time; the other can be closed meanwhile, and that is seen when its turn comes. */
+TEST_GO(copy_lets_go_of_what_it_does_not_wait_for) {
+    rn_conn a[2], b[2];
+    rn_chan(int) result = rn_make(int, 1);
+    CHECK_EQ(rn_socketpair(SOCK_STREAM, a), 0);
+    CHECK_EQ(rn_socketpair(SOCK_STREAM, b), 0);
+    rn_go(copy_all, b[0], a[0], result);
+    until_waiting(1);
+    CHECK_EQ(rn_conn_close(b[0]), 0);
+    CHECK_EQ(rn_write(a[1], "x", 1), 1);
+    CHECK_EQ(rn_recv(result), -EBADF);
+    CHECK_EQ(rn_copy(a[0], b[0], 1), -EBADF);
+    rn_conn_close(a[0]);
+    rn_conn_close(a[1]);
+    rn_conn_close(b[1]);
+    rn_unref(result);
+}
+
+/* Few bytes, many, few again: by the buffer and by the pipe. */
+static void copy_through(rn_conn from, rn_conn to, int64_t *count, rn_chan(int) result) {
+    rn_send(result, (int)rn_copy_counted(to, from, SIZE_MAX, count));
+}
+
+TEST_GO(copy_counts_as_it_goes) {
+    struct pair p = tcp_pair(), q = tcp_pair();
+    rn_chan(int) result = rn_make(int, 1), done = rn_make(int, 1);
+    int64_t count = 0;
+    rn_go(copy_through, p.b, q.a, &count, result);
+    for (int i = 0; i < 8; i++) {
+        size_t n = i % 2 ? 300000 : 3;
+        int64_t before = __atomic_load_n(&count, __ATOMIC_RELAXED);
+        unsigned char *data = malloc(n);
+        for (size_t j = 0; j < n; j++) data[j] = pattern(j);
+        rn_go(read_pattern, q.b, n, done);
+        CHECK_EQ(rn_write(p.a, data, n), n);
+        rn_recv(done);
+        while (__atomic_load_n(&count, __ATOMIC_RELAXED) - before < (int64_t)n) rn_yield();
+        CHECK_EQ(count - before, n);
+        free(data);
+    }
+    CHECK_EQ(rn_conn_close_write(p.a), 0);
+    CHECK_EQ(rn_recv(result), count);
+    close_pair(&p);
+    close_pair(&q);
+    rn_unref(result);
+    rn_unref(done);
+}
+
 static int temp_file(void) {
     char name[] = "/tmp/runnel-net-XXXXXX";
     int fd = mkostemp(name, O_CLOEXEC);
     CHECK_GE(fd, 0);
     unlink(name);
     return fd;
+}
+
+/* splice(2) does not write to what was opened with O_APPEND: what is in the pipe by then is not lost. */
+TEST_GO(copy_to_what_cannot_be_spliced_to) {
+    enum { N = 400000 };
+    struct pair p = tcp_pair();
+    unsigned char *got = malloc(N);
+    int fd = temp_file();
+    CHECK_EQ(fcntl(fd, F_SETFL, O_APPEND), 0);
+    rn_conn file = rn_conn_of_fd(dup(fd));
+    CHECK_GT(file, 0);
+    rn_go(send_pattern, p.a, N);
+    CHECK_EQ(rn_copy(file, p.b, SIZE_MAX), N);
+    CHECK_EQ(rn_pread(fd, got, N, 0), N);
+    for (size_t i = 0; i < N; i++) CHECK_EQ(got[i], pattern(i));
+    rn_conn_close(file);
+    close(fd);
+    close_pair(&p);
+    free(got);
 }
 
 TEST_GO(sendfile_sends_a_file) {

@@ -15,7 +15,7 @@
 
 #include "server.h"
 
-enum { BACKENDS = 64, CHUNK = 32 * 1024 };
+enum { BACKENDS = 64 };
 
 enum balance { ROUND_ROBIN, LEAST };
 
@@ -29,8 +29,9 @@ struct backend {
 struct session {
     struct session *next, *prev;
     rn_conn client, server; /* server: 0 until there is one */
-    int64_t last;           /* atomic: when bytes last came, either way */
-    int64_t bytes[2];       /* each written by one goroutine, read when both are done */
+    int64_t bytes[2]; /* atomic: from the client, from the server; each written by one goroutine */
+    int64_t seen;     /* how many they were together when they were last looked at */
+    rn_time last;     /* and when that was more than before; both with the lock */
     rn_wg copies;
     bool over; /* to be ended: no new server */
 };

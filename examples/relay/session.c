@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void touch(struct session *s) { __atomic_store_n(&s->last, rn_now(), __ATOMIC_RELAXED); }
-
 static void end(struct session *s) {
     rn_conn_close(s->client);
     if (s->server > 0) rn_conn_close(s->server);
@@ -20,18 +18,7 @@ static void end(struct session *s) {
 static void copy(struct session *s, int direction) {
     rn_conn from = direction == 0 ? s->client : s->server;
     rn_conn to = direction == 0 ? s->server : s->client;
-    char buf[CHUNK];
-    ssize_t n;
-    while ((n = rn_read(from, buf, sizeof buf)) > 0) {
-        if (relay.idle_timeout > 0) touch(s);
-        ssize_t w = rn_write(to, buf, (size_t)n);
-        if (w < 0) {
-            n = w;
-            break;
-        }
-        s->bytes[direction] += n;
-    }
-    if (n == 0)
+    if (rn_copy_counted(to, from, SIZE_MAX, &s->bytes[direction]) >= 0)
         rn_conn_close_write(to);
     else
         end(s);
@@ -69,7 +56,6 @@ static int connect_backend(struct session *s) {
 
 static void relay_both(struct session *s, int backend) {
     rn_wg_add(&s->copies, 2);
-    touch(s);
     if (rn_go(copy, s, 1) < 0) {
         end(s);
         rn_wg_done(&s->copies);
@@ -113,7 +99,7 @@ void session_start(rn_conn client) {
     struct session *s = calloc(1, sizeof *s);
     if (s) {
         s->client = client;
-        touch(s);
+        s->last = rn_now();
         link_session(s);
         if (rn_go(session, s) == 0) return;
         unlink_session(s);
@@ -135,13 +121,23 @@ static void add_victim(struct victims *v, rn_conn c) {
     if (c > 0 && v->n < v->room) v->conns[v->n++] = c;
 }
 
+/* When bytes last came, as far as we have looked. */
+static rn_time last(struct session *s, rn_time now) {
+    int64_t sum = __atomic_load_n(&s->bytes[0], __ATOMIC_RELAXED) +
+                  __atomic_load_n(&s->bytes[1], __ATOMIC_RELAXED);
+    if (sum != s->seen) s->last = now;
+    s->seen = sum;
+    return s->last;
+}
+
 /* Closing waits for those that use a connection, so it is done without the lock. */
 static void end_older_than(rn_time t) {
+    rn_time now = rn_now();
     rn_mutex_lock(&relay.lock);
     struct victims v = {.room = 2 * (size_t)relay.active};
     v.conns = malloc(v.room * sizeof *v.conns + 1);
     for (struct session *s = relay.sessions; s && v.conns; s = s->next) {
-        if (__atomic_load_n(&s->last, __ATOMIC_RELAXED) > t) continue;
+        if (last(s, now) > t) continue;
         s->over = true;
         add_victim(&v, s->client);
         add_victim(&v, s->server);
@@ -154,7 +150,7 @@ static void end_older_than(rn_time t) {
 void sessions_end(void) { end_older_than(RN_TIME_MAX); }
 
 void look_after_sessions(void) {
-    rn_duration tick = relay.idle_timeout / 4;
+    rn_duration tick = relay.idle_timeout / 8;
     rn_ticker *ticker = rn_ticker_new(tick > 0 ? tick : 1);
     if (!ticker) return say("no memory for the idle time-out");
     for (;;) {

@@ -131,12 +131,14 @@ RN_API ssize_t rn_write_more_until(rn_conn c, const void *buf, size_t n, rn_time
 RN_API ssize_t rn_write_more_ctx(struct rn_ctx *ctx, rn_conn c, const void *buf, size_t n);
 
 /*
- * Copy from one connection to another until the end of src or n bytes (SIZE_MAX: all), through the kernel where it
- * can (splice(2)). How many, or -errno, and then a part may have been copied. Blocks.
+ * Copy from one connection to another until the end of src or n bytes (SIZE_MAX: all), many at a time through the kernel where it
+ * can (splice(2)). How many, or -errno, and then a part may have been copied, and some bytes lost. Blocks.
+ * rn_copy_counted adds to *count, atomically, what has come to dst, as it comes; others may read it meanwhile.
  */
 RN_API int64_t rn_copy(rn_conn dst, rn_conn src, size_t n);
 RN_API int64_t rn_copy_until(rn_conn dst, rn_conn src, size_t n, rn_time t);
 RN_API int64_t rn_copy_ctx(struct rn_ctx *ctx, rn_conn dst, rn_conn src, size_t n);
+RN_API int64_t rn_copy_counted(rn_conn dst, rn_conn src, size_t n, int64_t *count);
 
 /* Send n bytes of a file from offset `off` on (SIZE_MAX: to its end), by sendfile(2). How many (less than n: the file's end), or -errno. Blocks. */
 RN_API int64_t rn_sendfile(rn_conn c, int fd, off_t off, size_t n);

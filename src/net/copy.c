@@ -1,26 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * copy.c: moving bytes without looking at them: from a connection to a connection by way of a pipe (splice(2)), from a file
- * to a connection (sendfile(2)). Where the kernel cannot, a buffer does.
+ * copy.c: moving bytes without looking at them: from a connection to a connection, from a file to a connection (sendfile(2)).
  *
- * The pipe is emptied before more is taken, so -EAGAIN from filling it means that there is nothing to read, and from emptying
- * it that there is no room to write: each is waited for on the right connection.
+ * Between connections few bytes at a time go through a buffer, as that is cheaper, and many through a pipe (splice(2)): when the buffer was
+ * filled the pipe is tried next, when little came through the pipe the buffer is. What was taken is given on before more is taken; so -EAGAIN
+ * from taking means that there is nothing to read, and from giving that there is no room to write: each is waited for on the right connection.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "net/net.h"
 #include "net/sys.h"
 
-enum { CHUNK = 64 * 1024, SENDFILE_MAX = 1 << 30 };
+enum {
+    CHUNK = 32 * 1024,
+    PIPE = 256 * 1024, /* what is asked of the pipe; it may hold less */
+    FEW = 16 * 1024,   /* from here on the pipe is worth its system calls */
+    SENDFILE_MAX = 1 << 30
+};
 
 struct copy {
-    struct rn__pollfd *dst, *src;
-    int pipe[2];
-    char *buf; /* instead of the pipe */
-    size_t n;  /* asked for, by a try */
-    size_t at; /* in buf */
+    rn_conn dst, src; /* only the one that is waited for is used, so that the other can be closed */
+    int64_t *count;   /* atomic; the caller's, may be NULL */
+    char *buf;        /* of CHUNK */
+    int pipe[2];      /* -1: not yet */
+    bool many;        /* through the pipe */
+    bool no_pipe;     /* the kernel cannot, or there are no descriptors left */
+    size_t n;         /* asked for, by a try */
+    size_t at;        /* in buf */
 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -54,78 +63,106 @@ static int64_t try_write(struct rn__pollfd *pd, void *op) {
 /* ---- one chunk ---- */
 
 /* A watch of the context kicks one connection: we wait for two, one after the other. */
-static int64_t fill(struct copy *c, struct rn__call *k) {
-    int64_t r = rn__io_on(c->src, RN__POLL_READ, c->buf ? try_read : try_fill, c, k);
+static int64_t take(struct copy *c, rn__try *try, size_t n, struct rn__call *k) {
+    c->n = n;
+    return rn__io(c->src, RN__POLL_READ, try, c, k);
+}
+
+/* The caller has the turn. */
+static int64_t give_all(struct copy *c, struct rn__pollfd *dst, rn__try *try, size_t n,
+                        struct rn__call *k) {
+    c->at = 0;
+    for (c->n = n; c->n > 0;) {
+        int64_t r = rn__io_on(dst, RN__POLL_WRITE, try, c, k);
+        if (r < 0) return r;
+        c->n -= (size_t)r;
+        c->at += (size_t)r;
+        if (c->count) rn__add_relaxed(c->count, r);
+    }
+    return (int64_t)n;
+}
+
+static int64_t give(struct copy *c, rn__try *try, size_t n, struct rn__call *k) {
+    struct rn__pollfd *dst = rn__poll_get(c->dst);
+    if (!dst) return -EBADF;
+    int64_t r = rn__turn(dst, k);
+    if (r == 0) {
+        r = give_all(c, dst, try, n, k);
+        rn__poll_give_turn(dst);
+    }
+    rn__poll_put(dst);
     rn__call_end(k);
     return r;
 }
 
-static int64_t drain(struct copy *c, size_t n, struct rn__call *k) {
-    int64_t r = rn__turn(c->dst, k);
-    if (r) return r;
-    c->at = 0;
-    for (c->n = n; c->n > 0; c->n -= (size_t)r, c->at += (size_t)r) {
-        r = rn__io_on(c->dst, RN__POLL_WRITE, c->buf ? try_write : try_drain, c, k);
-        if (r < 0) break;
-    }
-    rn__poll_give_turn(c->dst);
-    rn__call_end(k);
-    return r < 0 ? r : (int64_t)n;
+static int64_t through_buffer(struct copy *c, size_t n, struct rn__call *k) {
+    int64_t r = take(c, try_read, least(n, CHUNK), k);
+    c->many = r == CHUNK && !c->no_pipe;
+    return r > 0 ? give(c, try_write, (size_t)r, k) : r;
 }
 
-/* What was spliced into the pipe cannot be spliced out: take it from there into the buffer, and go on with that. */
+/* What is in the pipe cannot be spliced out: take it from there into the buffer, and go on with that. */
 static int64_t rescue(struct copy *c, size_t n, struct rn__call *k) {
-    struct iovec v = {NULL, n};
-    c->buf = malloc(CHUNK);
-    if (!c->buf) return -ENOMEM;
-    v.iov_base = c->buf;
-    ssize_t r = rn__sys_readv(c->pipe[0], &v, 1);
-    if (r < 0) return r;
-    return drain(c, (size_t)r, k);
+    for (size_t left = n; left > 0;) {
+        struct iovec v = {c->buf, least(left, CHUNK)};
+        ssize_t r = rn__sys_readv(c->pipe[0], &v, 1);
+        if (r > 0) r = give(c, try_write, (size_t)r, k);
+        if (r < 0) return r;
+        left -= (size_t)r;
+    }
+    return (int64_t)n;
+}
+
+static int64_t through_pipe(struct copy *c, size_t n, struct rn__call *k) {
+    int64_t got = take(c, try_fill, least(n, PIPE), k);
+    c->many = got >= FEW;
+    if (got == -EINVAL) {
+        c->no_pipe = true;
+        return through_buffer(c, n, k);
+    }
+    if (got <= 0) return got;
+    int64_t r = give(c, try_drain, (size_t)got, k);
+    if (r != -EINVAL) return r;
+    c->no_pipe = true;
+    return rescue(c, (size_t)got, k);
+}
+
+static bool has_pipe(struct copy *c) {
+    if (c->no_pipe || c->pipe[0] >= 0) return !c->no_pipe;
+    c->no_pipe = rn__sys_pipe(c->pipe) < 0;
+    if (c->no_pipe)
+        c->pipe[0] = -1;
+    else
+        (void)rn__sys_pipe_room(c->pipe[1], PIPE);
+    return !c->no_pipe;
+}
+
+static int64_t copy_some(struct copy *c, size_t n, struct rn__call *k) {
+    return c->many && has_pipe(c) ? through_pipe(c, n, k) : through_buffer(c, n, k);
 }
 
 static int64_t copy_all(struct copy *c, size_t n, struct rn__call *k) {
     size_t done = 0;
     while (done < n) {
-        c->n = least(n - done, CHUNK);
-        int64_t got = fill(c, k);
-        if (got == -EINVAL && !c->buf) {
-            c->buf = malloc(CHUNK);
-            if (!c->buf) return -ENOMEM;
-            continue;
-        }
-        if (got <= 0) return got < 0 ? got : (int64_t)done;
-        int64_t r = drain(c, (size_t)got, k);
-        if (r == -EINVAL && !c->buf) r = rescue(c, (size_t)got, k);
+        int64_t r = copy_some(c, n - done, k);
         if (r < 0) return r;
-        done += (size_t)got;
+        if (r == 0) break;
+        done += (size_t)r;
     }
     return (int64_t)done;
 }
 
-static int64_t copy_with(struct copy *c, size_t n, struct rn__call *k) {
-    int r = rn__sys_pipe(c->pipe);
-    if (r < 0 && r != -EMFILE && r != -ENFILE) return r;
-    if (r < 0) { /* no descriptors left: the buffer needs none */
-        c->pipe[0] = c->pipe[1] = -1;
-        c->buf = malloc(CHUNK);
-        if (!c->buf) return -ENOMEM;
-    }
-    int64_t done = copy_all(c, n, k);
-    free(c->buf);
-    if (r == 0) {
-        close(c->pipe[0]);
-        close(c->pipe[1]);
+static int64_t copy(rn_conn dst, rn_conn src, size_t n, int64_t *count, struct rn__call *k) {
+    struct copy c = {.dst = dst, .src = src, .count = count, .pipe = {-1, -1}};
+    c.buf = malloc(CHUNK);
+    if (!c.buf) return -ENOMEM;
+    int64_t done = copy_all(&c, n, k);
+    free(c.buf);
+    if (c.pipe[0] >= 0) {
+        close(c.pipe[0]);
+        close(c.pipe[1]);
     }
     return done;
-}
-
-static int64_t copy(rn_conn dst, rn_conn src, size_t n, struct rn__call *k) {
-    struct copy c = {.dst = rn__poll_get(dst), .src = rn__poll_get(src)};
-    int64_t r = c.dst && c.src ? copy_with(&c, n, k) : -EBADF;
-    if (c.dst) rn__poll_put(c.dst);
-    if (c.src) rn__poll_put(c.src);
-    return r;
 }
 
 /* ---- from a file ---- */
@@ -156,12 +193,15 @@ static int64_t send_file(rn_conn c, int fd, off_t off, size_t n, struct rn__call
     return r < 0 ? r : (int64_t)(f.off - off);
 }
 
-int64_t rn_copy(rn_conn dst, rn_conn src, size_t n) { return copy(dst, src, n, RN__FOREVER); }
+int64_t rn_copy(rn_conn dst, rn_conn src, size_t n) { return copy(dst, src, n, NULL, RN__FOREVER); }
 int64_t rn_copy_until(rn_conn dst, rn_conn src, size_t n, rn_time t) {
-    return copy(dst, src, n, RN__UNTIL(t));
+    return copy(dst, src, n, NULL, RN__UNTIL(t));
 }
 int64_t rn_copy_ctx(struct rn_ctx *ctx, rn_conn dst, rn_conn src, size_t n) {
-    return copy(dst, src, n, RN__CTX(ctx));
+    return copy(dst, src, n, NULL, RN__CTX(ctx));
+}
+int64_t rn_copy_counted(rn_conn dst, rn_conn src, size_t n, int64_t *count) {
+    return copy(dst, src, n, count, RN__FOREVER);
 }
 
 int64_t rn_sendfile(rn_conn c, int fd, off_t off, size_t n) {

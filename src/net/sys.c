@@ -151,6 +151,9 @@ RN_NOINLINE int rn__sys_socketpair(int type, int fd[2]) {
 
 RN_NOINLINE int rn__sys_pipe(int fd[2]) { return RETRY(pipe2(fd, O_NONBLOCK | O_CLOEXEC)); }
 
+/* How much it holds; less or more than asked for. */
+RN_NOINLINE int rn__sys_pipe_room(int fd, int n) { return RETRY(fcntl(fd, F_SETPIPE_SZ, n)); }
+
 RN_NOINLINE int rn__sys_nonblock(int fd) {
     int flags = RETRY(fcntl(fd, F_GETFL));
     if (flags < 0 || flags & O_NONBLOCK) return flags < 0 ? flags : 0;

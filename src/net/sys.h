@@ -31,6 +31,7 @@ int rn__sys_getsockname(int fd, struct sockaddr *sa, socklen_t *len);
 int rn__sys_getpeername(int fd, struct sockaddr *sa, socklen_t *len);
 int rn__sys_socketpair(int type, int fd[2]);
 int rn__sys_pipe(int fd[2]); /* both ends non-blocking */
+int rn__sys_pipe_room(int fd, int n);
 int rn__sys_nonblock(int fd);
 int rn__sys_dup(int fd);
 int rn__sys_poll(int fd, short events); /* revents now */

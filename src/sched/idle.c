@@ -505,7 +505,8 @@ static struct rn__g *look(struct rn__m *m, struct watch *w, rn_time now) {
 
 /* No other P runs, and there are descriptors that are waited for: what comes next comes from the poller. */
 static bool only_descriptors(void) {
-    return rn__polling() && rn__load_relaxed(&rn__sched.nidle_ps) + 1 >= rn__load_relaxed(&rn__sched.procs);
+    return rn__polling() &&
+           rn__load_relaxed(&rn__sched.nidle_ps) + 1 >= rn__load_relaxed(&rn__sched.procs);
 }
 
 /*
