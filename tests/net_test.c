@@ -909,6 +909,69 @@ TEST_GO(no_descriptor_is_left_behind) {
     close(bound);
 }
 
+/* ---- reads that came back short ---- */
+
+static void write_and_leave(rn_conn c, uint64_t seed) {
+    for (int i = 1 + (int)(test_random(&seed) % 3); i > 0; i--) {
+        CHECK_EQ(rn_write(c, "abc", 3), 3);
+        for (int n = (int)(test_random(&seed) % 4); n > 0; n--) rn_yield();
+    }
+    rn_conn_close(c);
+}
+
+/* Whether the end comes with the data or after it, and whether the reader waits by then: it sees the end. */
+TEST_GO(the_end_after_a_short_read) {
+    uint64_t seed = test_seed();
+    struct pair p = tcp_pair();
+    for (long i = scaled(1000); i > 0; i--) {
+        char buf[64];
+        ssize_t n;
+        rn_conn a = rn_dial("tcp", p.address), b = rn_accept(p.listener);
+        CHECK_GT(a, 0);
+        CHECK_GT(b, 0);
+        rn_go(write_and_leave, a, test_random(&seed));
+        do {
+            for (int y = (int)(test_random(&seed) % 4); y > 0; y--) rn_yield();
+        } while ((n = rn_read(b, buf, sizeof buf)) > 0);
+        CHECK_EQ(n, 0);
+        rn_conn_close(b);
+    }
+    close_pair(&p);
+}
+
+/* A read that stops at urgent data is short, too, and more is behind it. */
+TEST_GO(urgent_data_after_a_short_read) {
+    struct pair p = tcp_pair();
+    int a = rn_conn_fd(p.a);
+    for (int i = 0; i < 100; i++) {
+        char got[8] = "";
+        CHECK_EQ(send(a, "abc", 3, 0), 3);
+        CHECK_EQ(send(a, "!", 1, MSG_OOB), 1);
+        CHECK_EQ(send(a, "def", 3, 0), 3);
+        for (size_t n = 0; n < 6;) {
+            ssize_t r = rn_read(p.b, got + n, sizeof got - n);
+            CHECK_GT(r, 0);
+            n += (size_t)r;
+        }
+        CHECK_STR(got, "abcdef");
+    }
+    close_pair(&p);
+}
+
+/* Who does not want to wait gets what has come, though nobody has polled. */
+TEST_GO(what_has_come_is_read_without_waiting) {
+    struct pair p = tcp_pair();
+    char b[8];
+    CHECK_EQ(rn_write(p.a, "x", 1), 1);
+    CHECK_EQ(rn_read(p.b, b, 8), 1);
+    for (int i = 0; i < 1000; i++) {
+        CHECK_EQ(rn_write(p.a, "x", 1), 1);
+        CHECK_EQ(rn_read_until(p.b, b, 8, 0), 1);
+    }
+    CHECK_EQ(rn_read_until(p.b, b, 8, 0), -ETIMEDOUT);
+    close_pair(&p);
+}
+
 /* ---- copying ---- */
 
 static void send_pattern(rn_conn c, size_t n) {

@@ -80,11 +80,18 @@ static int prepare(struct rn__pollfd *pd, struct rn__call *k) {
     return r ? r : rn__call_error(k);
 }
 
+/* The system call would say EAGAIN. Not for who does not want to wait: what has come may not have been polled yet. */
+static bool in_vain(struct rn__pollfd *pd, uint32_t dir, uint32_t seq, const struct rn__call *k) {
+    if (dir != RN__POLL_READ || !rn__poll_empty(pd, seq)) return false;
+    rn_time t = limit(pd, dir, k);
+    return t == RN_TIME_MAX || t > rn__now();
+}
+
 int64_t rn__io_on(struct rn__pollfd *pd, uint32_t dir, rn__try *try, void *op, struct rn__call *k) {
     for (;;) {
         uint32_t seq = rn__poll_seq(pd, dir);
         if (expired(pd, dir)) return -ETIMEDOUT;
-        int64_t n = try(pd, op);
+        int64_t n = in_vain(pd, dir, seq, k) ? -EAGAIN : try(pd, op);
         if (n != -EAGAIN) return n;
         int r = prepare(pd, k);
         if (r == 0) r = rn__poll_wait(pd, dir, seq, limit(pd, dir, k));

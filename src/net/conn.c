@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* conn.c: connections as such: making one of a descriptor, closing, deadlines, options, addresses. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -29,11 +31,34 @@ static int kind_of(int fd) {
     return RN__SOCKET | (type == SOCK_STREAM ? RN__STREAM : 0) | (tcp ? RN__TCP : 0);
 }
 
+/* Works on the record of c for one moment. */
+#define WITH(c, pd, result)                                                                        \
+    __extension__({                                                                                \
+        struct rn__pollfd *pd = rn__poll_get(c);                                                   \
+        int r_ = -EBADF;                                                                           \
+        if (pd) {                                                                                  \
+            r_ = (result);                                                                         \
+            rn__poll_put(pd);                                                                      \
+        }                                                                                          \
+        r_;                                                                                        \
+    })
+
+/* Who else has its descriptor may make something of it that does not give bytes as TCP does: kernel TLS, say. */
+static int others_have(struct rn__pollfd *pd) {
+    rn__poll_odd(pd);
+    return pd->fd;
+}
+
+int rn_conn_fd(rn_conn c) { return WITH(c, pd, others_have(pd)); }
+
 rn_conn rn_conn_of_fd(int fd) {
     int kind = kind_of(fd);
     if (kind < 0) return kind;
     int r = rn__sys_nonblock(fd);
-    return r < 0 ? r : rn__poll_open(fd, (uint8_t)kind, false);
+    if (r < 0) return r;
+    rn_conn c = rn__poll_open(fd, (uint8_t)kind, false);
+    if (c > 0) (void)rn_conn_fd(c);
+    return c;
 }
 
 static int two(const int fd[2], uint8_t kind, rn_conn c[2]) {
@@ -66,31 +91,18 @@ int rn_conn_close(rn_conn c) {
     return rn__poll_close(c);
 }
 
-/* What follows works on the record of c for one moment. */
-#define WITH(c, pd, result)                                                                        \
-    __extension__({                                                                                \
-        struct rn__pollfd *pd = rn__poll_get(c);                                                   \
-        int r_ = -EBADF;                                                                           \
-        if (pd) {                                                                                  \
-            r_ = (result);                                                                         \
-            rn__poll_put(pd);                                                                      \
-        }                                                                                          \
-        r_;                                                                                        \
-    })
-
 int rn_conn_close_write(rn_conn c) { return WITH(c, pd, rn__sys_shutdown(pd->fd, SHUT_WR)); }
 
 int rn_conn_close_read(rn_conn c) { return WITH(c, pd, rn__sys_shutdown(pd->fd, SHUT_RD)); }
 
 int rn_conn_setopt(rn_conn c, int level, int name, const void *value, socklen_t len) {
+    if (level == IPPROTO_TCP && name == TCP_ULP) (void)rn_conn_fd(c);
     return WITH(c, pd, rn__sys_setsockopt(pd->fd, level, name, value, len));
 }
 
 int rn_conn_getopt(rn_conn c, int level, int name, void *value, socklen_t *len) {
     return WITH(c, pd, rn__sys_getsockopt(pd->fd, level, name, value, len));
 }
-
-int rn_conn_fd(rn_conn c) { return WITH(c, pd, pd->fd); }
 
 typedef int name_fn(int, struct sockaddr *, socklen_t *);
 

@@ -48,8 +48,7 @@ static int64_t try_drain(struct rn__pollfd *pd, void *op) {
 
 static int64_t try_read(struct rn__pollfd *pd, void *op) {
     struct copy *c = op;
-    struct iovec v = {c->buf, c->n};
-    return rn__sys_readv(pd->fd, &v, 1);
+    return rn__read_try(pd, &(struct iovec){c->buf, c->n}, 1);
 }
 
 static int64_t try_write(struct rn__pollfd *pd, void *op) {

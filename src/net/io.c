@@ -28,9 +28,18 @@ static int flags_of(const struct rn__pollfd *pd, enum how how) {
 
 /* ---- reading ---- */
 
+/* A TCP connection that gives less than is asked for is empty. (Others may stop at a boundary in between.) */
+int64_t rn__read_try(struct rn__pollfd *pd, const struct iovec *iov, int n) {
+    uint32_t seq = rn__poll_seq(pd, RN__POLL_READ);
+    int64_t r = rn__sys_readv(pd->fd, iov, n);
+    if (n == 1 && r > 0 && (size_t)r < iov->iov_len && pd->kind & RN__TCP)
+        rn__poll_read_short(pd, seq);
+    return r;
+}
+
 static int64_t try_readv(struct rn__pollfd *pd, void *op) {
     const struct vector *v = op;
-    return rn__sys_readv(pd->fd, v->iov, v->n);
+    return rn__read_try(pd, v->iov, v->n);
 }
 
 static ssize_t read_vector(rn_conn c, const struct iovec *iov, int n, struct rn__call *k) {

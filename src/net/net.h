@@ -38,6 +38,9 @@ typedef int64_t rn__try(struct rn__pollfd *pd, void *op);
 int64_t rn__io(rn_conn c, uint32_t dir, rn__try *try, void *op, struct rn__call *k);
 int64_t rn__io_on(struct rn__pollfd *pd, uint32_t dir, rn__try *try, void *op, struct rn__call *k);
 
+/* readv(2), as a try. */
+int64_t rn__read_try(struct rn__pollfd *pd, const struct iovec *iov, int n);
+
 /* The turn to write, within the call's and the connection's limits. 0, then rn__poll_give_turn; or -errno. */
 int rn__turn(struct rn__pollfd *pd, struct rn__call *k);
 void rn__call_end(struct rn__call *k);

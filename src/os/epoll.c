@@ -78,6 +78,7 @@ static uint32_t translate(uint32_t e) {
     uint32_t r = 0;
     if (e & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) r |= RN__POLL_READ;
     if (e & (EPOLLOUT | EPOLLHUP | EPOLLERR)) r |= RN__POLL_WRITE;
+    if (e & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) r |= RN__POLL_ODD;
     return r;
 }
 

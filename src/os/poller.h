@@ -19,6 +19,7 @@
 enum rn__poll_events {
     RN__POLL_READ = 1,  /* data, a connection, the end of the stream, urgent data */
     RN__POLL_WRITE = 2, /* room to write, connected */
+    RN__POLL_ODD = 16,  /* besides: urgent data, the end of the stream, an error or a hang-up */
 };
 
 struct rn__poll_event {

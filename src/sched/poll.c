@@ -131,15 +131,15 @@ static void ready(struct batch *b) {
     if (b->awaited) rn__sub_seq_cst(&waiting, b->awaited);
 }
 
-/* The counters are only written under the lock; relaxed, because rn__poll_wait compares under the lock. */
+/* The counters are only written under the lock. P5: who sees an odd edge sees that it is odd. */
 static void bump(struct rn__pollfd *pd, uint32_t dirs) {
     for (int i = 0; i < 2; i++)
-        if (dirs & (1u << i)) rn__store_relaxed(&pd->seq[i], rn__load_relaxed(&pd->seq[i]) + 1);
+        if (dirs & (1u << i)) rn__store_release(&pd->seq[i], rn__load_relaxed(&pd->seq[i]) + 1);
 }
 
 /* Changes whenever one of dirs had an edge. */
 static uint32_t count(struct rn__pollfd *pd, uint32_t dirs) {
-    uint32_t n = 0; /* acquire: not after the system call that follows */
+    uint32_t n = 0; /* acquire: not after the system call that follows; P5 */
     if (dirs & RN__POLL_READ) n += rn__load_acquire(&pd->seq[0]);
     if (dirs & RN__POLL_WRITE) n += rn__load_acquire(&pd->seq[1]);
     return n;
@@ -207,6 +207,8 @@ rn__pollref rn__poll_open(int fd, uint8_t kind, bool borrowed) {
     pd->borrowed = borrowed;
     pd->registered = pd->writing = false;
     pd->path = NULL;
+    rn__store_relaxed(&pd->empty, rn__load_relaxed(&pd->seq[0]) - 1);
+    rn__store_relaxed(&pd->odd, false);
     rn__store_relaxed(&pd->deadline[0], RN_TIME_MAX);
     rn__store_relaxed(&pd->deadline[1], RN_TIME_MAX);
     /* P3: pairs with step */
@@ -351,6 +353,17 @@ static int wait(struct rn__pollfd *pd, uint32_t dirs, uint32_t seq, rn_time unti
 
 uint32_t rn__poll_seq(struct rn__pollfd *pd, uint32_t dir) { return count(pd, dir); }
 
+/* Relaxed: what is said holds for the counter that it is said with, whoever sees it. */
+void rn__poll_read_short(struct rn__pollfd *pd, uint32_t seq) {
+    rn__store_relaxed(&pd->empty, seq);
+}
+
+bool rn__poll_empty(struct rn__pollfd *pd, uint32_t seq) {
+    return rn__load_relaxed(&pd->empty) == seq && !rn__load_relaxed(&pd->odd);
+}
+
+void rn__poll_odd(struct rn__pollfd *pd) { rn__store_relaxed(&pd->odd, true); }
+
 int rn__poll_wait(struct rn__pollfd *pd, uint32_t dir, uint32_t seq, rn_time until) {
     rn__in();
     int r = ensure_open();
@@ -438,8 +451,9 @@ static void deliver(const struct rn__poll_event *e, struct batch *l) {
     rn__lock_acquire(&pd->lock);
     if (rn__load_relaxed(&pd->state) >> 32 ==
         e->cookie >> 32) { /* else late: the record has another user */
-        bump(pd, e->events);
-        collect(pd, e->events, 0, 0, l);
+        if (e->events & RN__POLL_ODD) rn__store_relaxed(&pd->odd, true); /* P5 */
+        bump(pd, e->events & BOTH);
+        collect(pd, e->events & BOTH, 0, 0, l);
     }
     rn__lock_release(&pd->lock);
 }

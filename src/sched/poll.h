@@ -48,6 +48,8 @@ struct rn__pollfd {
     uint64_t
         state; /* atomic: generation << 32 | CLOSED | users; an open record is used by its opener */
     uint32_t seq[2];     /* atomic: edges: [0] read, [1] write; written under the lock */
+    uint32_t empty;      /* atomic: seq[0] when the last read came back short; see rn__poll_empty */
+    bool odd;            /* atomic: from now on that says nothing */
     rn_time deadline[2]; /* atomic: of the connection; RN_TIME_MAX: none. For net */
     struct rn__lock lock;
     int fd;                               /* constant while used */
@@ -82,6 +84,16 @@ rn__pollref rn__poll_ref(struct rn__pollfd *pd);
 
 /* The counter for step 1. dir: RN__POLL_READ, RN__POLL_WRITE or both. */
 uint32_t rn__poll_seq(struct rn__pollfd *pd, uint32_t dir);
+
+/*
+ * Step 2 may be left out when it would say EAGAIN: a stream of bytes that gave less than was asked for is empty, and what comes
+ * then makes an edge. rn__poll_read_short: it did, and seq was the counter before. rn__poll_empty: it is empty, if the counter stands at seq.
+ * What had come before an edge that is *odd*, such as the end, does not make another; so an odd edge ends this for good, as does
+ * rn__poll_odd, for descriptors that others may have made streams of something else.
+ */
+void rn__poll_read_short(struct rn__pollfd *pd, uint32_t seq);
+bool rn__poll_empty(struct rn__pollfd *pd, uint32_t seq);
+void rn__poll_odd(struct rn__pollfd *pd);
 
 /*
  * Park until there is an edge in direction `dir` after `seq`, or a kick. 0: try again (perhaps in vain); -ETIMEDOUT: `until`
