@@ -74,15 +74,20 @@ static void serve(struct load *l) {
     rn_wg_done(&l->servers);
 }
 
+/* A request that began at t is done. */
+static void count(struct load *l, int64_t t) {
+    if (!__atomic_load_n(&l->measured, __ATOMIC_RELAXED)) return;
+    __atomic_fetch_add(&l->histogram[bucket(bench_now() - t)], 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&l->requests, 1, __ATOMIC_RELAXED);
+}
+
 static void client(struct load *l, rn_conn c) {
     char buf[MAX_SIZE] = "";
     while (!__atomic_load_n(&l->over, __ATOMIC_RELAXED)) {
         int64_t t = bench_now();
         if (rn_write(c, buf, l->size) < 0 || rn_read_full(c, buf, l->size) != (ssize_t)l->size)
             bench_die("net: echo failed");
-        if (!__atomic_load_n(&l->measured, __ATOMIC_RELAXED)) continue;
-        __atomic_fetch_add(&l->histogram[bucket(bench_now() - t)], 1, __ATOMIC_RELAXED);
-        __atomic_fetch_add(&l->requests, 1, __ATOMIC_RELAXED);
+        count(l, t);
     }
     rn_conn_close(c);
     rn_wg_done(&l->clients);
@@ -161,6 +166,20 @@ static void end_idle(const struct idle *idle) {
     if (waitpid(idle->pid, &status, 0) != idle->pid || status) bench_die("net: the child failed");
 }
 
+/* From when the clients work to the end of the measured span. */
+static void measure(const char *row, struct load *l) {
+    rn_sleep(span());
+    double cpu = cpu_now(), t = (double)bench_now();
+    __atomic_store_n(&l->measured, true, __ATOMIC_RELAXED);
+    rn_sleep(span());
+    __atomic_store_n(&l->measured, false, __ATOMIC_RELAXED);
+    cpu = cpu_now() - cpu;
+    t = (double)bench_now() - t;
+    __atomic_store_n(&l->over, true, __ATOMIC_RELAXED);
+    rn_wg_wait(&l->clients);
+    report_load(row, l, t, cpu);
+}
+
 /* `idle` more connections do nothing. */
 static void load(const char *row, int64_t busy, size_t size, int64_t idle) {
     struct load *l = calloc(1, sizeof *l);
@@ -176,19 +195,10 @@ static void load(const char *row, int64_t busy, size_t size, int64_t idle) {
         if (c < 0) bench_die("net: dial");
         GO(client, l, c);
     }
-    rn_sleep(span());
-    double cpu = cpu_now(), t = (double)bench_now();
-    __atomic_store_n(&l->measured, true, __ATOMIC_RELAXED);
-    rn_sleep(span());
-    __atomic_store_n(&l->measured, false, __ATOMIC_RELAXED);
-    cpu = cpu_now() - cpu;
-    t = (double)bench_now() - t;
-    __atomic_store_n(&l->over, true, __ATOMIC_RELAXED);
-    rn_wg_wait(&l->clients);
+    measure(row, l);
     if (idle) end_idle(&quiet);
     rn_conn_close(l->listener);
     rn_wg_wait(&l->servers);
-    report_load(row, l, t, cpu);
     free(l);
 }
 
@@ -200,24 +210,65 @@ ROW_ONCE(net_echo_200_idle) {
     load("net_echo_200_idle", bench_size(200, 4), 64, bench_size(15000, 8));
 }
 
-/* A connection made, accepted and closed on both sides. */
-static void drop(rn_conn l) {
+/* Connections made, accepted and closed on both sides, by 8 clients. */
+static void drop(struct load *l) {
     rn_conn c;
-    while ((c = rn_accept(l)) > 0) rn_conn_close(c);
+    while ((c = rn_accept(l->listener)) > 0) rn_conn_close(c);
+    rn_wg_done(&l->servers);
 }
 
-ROW(net_accept_close) {
-    struct load l;
+static void caller(struct load *l) {
     char end;
-    listen_on(&l);
-    GO(drop, l.listener);
-    bench_reset();
-    for (int64_t i = 0; i < n; i++) {
-        rn_conn c = rn_dial("tcp", l.address);
+    while (!__atomic_load_n(&l->over, __ATOMIC_RELAXED)) {
+        int64_t t = bench_now();
+        rn_conn c = rn_dial("tcp", l->address);
         if (c < 0 || rn_read(c, &end, 1) != 0) bench_die("net: dial");
         rn_conn_close(c);
+        count(l, t);
+    }
+    rn_wg_done(&l->clients);
+}
+
+ROW_ONCE(net_accept_close) {
+    struct load *l = calloc(1, sizeof *l);
+    int64_t callers = bench_size(8, 2);
+    listen_on(l);
+    rn_wg_add(&l->clients, callers);
+    rn_wg_add(&l->servers, 1);
+    GO(drop, l);
+    for (int64_t i = 0; i < callers; i++) GO(caller, l);
+    measure("net_accept_close", l);
+    rn_conn_close(l->listener);
+    rn_wg_wait(&l->servers);
+    free(l);
+}
+
+/* What the kernel takes of net_echo_64x64: its four system calls, over as many connections, with nobody who waits. */
+ROW(net_echo_floor) {
+    enum { CONNS = 64, SIZE = 64 };
+    struct load l;
+    rn_conn c[CONNS], s[CONNS];
+    char buf[SIZE] = "";
+    listen_on(&l);
+    for (int i = 0; i < CONNS; i++) {
+        c[i] = rn_dial("tcp", l.address);
+        s[i] = rn_accept(l.listener);
+        if (c[i] < 0 || s[i] < 0) bench_die("net: dial");
+    }
+    bench_reset();
+    for (int64_t i = 0; i < n; i += CONNS) {
+        for (int step = 0; step < 4; step++)
+            for (int j = 0; j < CONNS; j++) {
+                int fd = rn_conn_fd(step == 0 || step == 3 ? c[j] : s[j]);
+                ssize_t r = step % 2 ? read(fd, buf, SIZE) : write(fd, buf, SIZE);
+                if (r != SIZE) bench_die("net: floor");
+            }
     }
     bench_stop();
+    for (int i = 0; i < CONNS; i++) {
+        rn_conn_close(c[i]);
+        rn_conn_close(s[i]);
+    }
     rn_conn_close(l.listener);
 }
 

@@ -23,7 +23,7 @@ func init() {
 		row{"net_echo_64x16k", nil, func() { load("net_echo_64x16k", size(64, 4), 16384, 0) }},
 		row{"net_echo_200", nil, func() { load("net_echo_200", size(200, 4), 64, 0) }},
 		row{"net_echo_200_idle", nil, func() { load("net_echo_200_idle", size(200, 4), 64, size(15000, 8)) }},
-		row{"net_accept_close", acceptClose, nil},
+		row{"net_accept_close", nil, acceptClose},
 		row{"net_pingpong", netPingpong, nil},
 	)
 }
@@ -89,6 +89,14 @@ func (l *netLoad) serve(c net.Conn) {
 	l.servers.Done()
 }
 
+// A request that began at t is done.
+func (l *netLoad) count(t time.Time) {
+	if l.measured.Load() {
+		l.histogram[bucket(int64(time.Since(t)))].Add(1)
+		l.requests.Add(1)
+	}
+}
+
 func (l *netLoad) client(c net.Conn, size int) {
 	buf := make([]byte, size)
 	for !l.over.Load() {
@@ -99,11 +107,7 @@ func (l *netLoad) client(c net.Conn, size int) {
 		if _, err := io.ReadFull(c, buf); err != nil {
 			die("net: echo failed")
 		}
-		if !l.measured.Load() {
-			continue
-		}
-		l.histogram[bucket(int64(time.Since(t)))].Add(1)
-		l.requests.Add(1)
+		l.count(t)
 	}
 	c.Close()
 	l.clients.Done()
@@ -195,6 +199,14 @@ func load(name string, busy, size, idle int) {
 	for i := 0; i < busy; i++ {
 		go l.client(mustDial(listener), size)
 	}
+	l.measure(name)
+	endIdle()
+	l.servers.Wait()
+	listener.Close()
+}
+
+// From when the clients work to the end of the measured span.
+func (l *netLoad) measure(name string) {
 	time.Sleep(span())
 	cpu, t := cpuNow(), time.Now()
 	l.measured.Store(true)
@@ -204,9 +216,6 @@ func load(name string, busy, size, idle int) {
 	ns := float64(time.Since(t))
 	l.over.Store(true)
 	l.clients.Wait()
-	endIdle()
-	l.servers.Wait()
-	listener.Close()
 	n := float64(l.requests.Load() + 1)
 	report(name, "ns/op", ns/n)
 	report(name+"_cpu", "ns/op", cpu/n)
@@ -214,28 +223,38 @@ func load(name string, busy, size, idle int) {
 	report(name+"_p99", "us", l.quantile(0.99))
 }
 
-func acceptClose(n int) {
-	l := mustListen()
+func (l *netLoad) call(listener net.Listener) {
+	b := make([]byte, 1)
+	for !l.over.Load() {
+		t := time.Now()
+		c := mustDial(listener)
+		if _, err := c.Read(b); err != io.EOF {
+			die("net: dial")
+		}
+		c.Close()
+		l.count(t)
+	}
+	l.clients.Done()
+}
+
+func acceptClose() {
+	l := &netLoad{}
+	listener := mustListen()
 	go func() {
 		for {
-			c, err := l.Accept()
+			c, err := listener.Accept()
 			if err != nil {
 				return
 			}
 			c.Close()
 		}
 	}()
-	b := make([]byte, 1)
-	reset()
-	for i := 0; i < n; i++ {
-		c := mustDial(l)
-		if _, err := c.Read(b); err != io.EOF {
-			die("net: dial")
-		}
-		c.Close()
+	for i := 0; i < size(8, 2); i++ {
+		l.clients.Add(1)
+		go l.call(listener)
 	}
-	stop()
-	l.Close()
+	l.measure("net_accept_close")
+	listener.Close()
 }
 
 // Go has no socket pair: two descriptors made into connections.
