@@ -6,7 +6,8 @@
  *
  *   - A file or directory outside of DIR is neither opened for sending nor shown, though links lead there.
  *   - A path has no part "..", does not begin with a slash and fits.
- *   - Each answer is one HTTP message, whole, with nothing behind it, and says "close" just when httpd closes.
+ *   - Each answer is one HTTP message, whole, with nothing behind it, and says "close" just when httpd closes. Where more was announced
+ *     it follows.
  *   - No more than MEMORY_MAX is allocated at a time; afterwards nothing is, and no descriptor is open.
  *
  * No goroutine runs: the calls of runnel that would wait are given here (see the macros below and in CMakeLists.txt).
@@ -37,6 +38,7 @@ static struct {
     int writes_left; /* before they fail; negative: they do not */
     char *output;
     size_t length, room;
+    size_t announced; /* where the last write ended that promised more */
 } line;
 
 static struct {
@@ -97,6 +99,12 @@ ssize_t fuzz_write_until(rn_conn c, const void *buf, size_t n, rn_time t) {
     return (ssize_t)n;
 }
 
+ssize_t fuzz_write_more_until(rn_conn c, const void *buf, size_t n, rn_time t) {
+    ssize_t r = fuzz_write_until(c, buf, n, t);
+    line.announced = line.length;
+    return r;
+}
+
 static void check_inside(int fd) {
     struct stat st;
     if (fstat(fd, &st) < 0) FAIL("a file that is not open");
@@ -149,6 +157,7 @@ static void check_answer(size_t from, bool head, bool kept) {
     http_parser p;
     size_t n = line.length - from;
     if (line.writes_left == 0) return; /* it was cut off */
+    if (line.announced == line.length) FAIL("nothing follows what was to be followed");
     http_parser_init(&p, HTTP_RESPONSE);
     p.data = &head;
     ended = 0;
@@ -269,7 +278,7 @@ static void begin(const uint8_t *data, size_t n) {
     line.writes_left = data[1] < 64 ? data[1] : -1;
     line.data = data + 2;
     line.n = n - 2;
-    line.length = 0;
+    line.length = line.announced = 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
