@@ -551,6 +551,64 @@ TEST_GO_ONCE(those_who_run_next_do_not_starve_the_rest) {
     }
 }
 
+/* A tree of goroutines is walked in depth: few of them are alive at a time, though each has ten children. */
+static long nodes, alive, most_alive;
+
+static void node(send_int up, int depth) {
+    long now = add(&alive, 1);
+    add(&nodes, 1);
+    if (now > most_alive) most_alive = now; /* at one P */
+    if (depth > 0) {
+        rn_chan(int) in = rn_make(int, 0);
+        for (int i = 0; i < 10; i++) GO(node, in, depth - 1);
+        for (int i = 0; i < 10; i++) rn_recv(in);
+        rn_unref(in);
+    }
+    add(&alive, -1);
+    rn_send(up, 1);
+}
+
+TEST_GO_ONCE(a_tree_of_goroutines_is_walked_in_depth) {
+    int depth = scaled(10000) < 10000 ? 3 : 4;
+    rn_procs(1);
+    rn_chan(int) in = rn_make(int, 0);
+    GO(node, in, depth);
+    rn_recv(in);
+    CHECK_EQ(nodes, depth == 4 ? 11111 : 1111);
+    if (depth == 4) CHECK_LT(most_alive, nodes / 8); /* not under chaos, whose queues are short */
+    rn_unref(in);
+}
+
+/* New ones all the time, and each is the newest: the oldest gets its turn all the same, and so does one that is woken. */
+static long stop_breeding, old_ran, woken_ran;
+
+static void nothing(void) {}
+
+static void breed(void) {
+    GO(nothing);
+    if (!count(&stop_breeding)) GO(breed);
+}
+
+static void run_once(long *ran) { add(ran, 1); }
+
+static void when_woken(recv_int in) {
+    rn_recv(in);
+    add(&woken_ran, 1);
+}
+
+TEST_GO_ONCE(those_who_are_new_do_not_starve_the_rest) {
+    rn_procs(1);
+    rn_chan(int) in = rn_make(int, 0);
+    GO(when_woken, in);
+    rn_yield();
+    GO(run_once, &old_ran);
+    GO(breed);
+    rn_send(in, 1);
+    WAIT_FOR(count(&old_ran) && count(&woken_ran));
+    add(&stop_breeding, 1);
+    rn_unref(in);
+}
+
 static long exits;
 static void note_exit(void *order) { CHECK_EQ(add(&exits, 1), (long)(intptr_t)order); }
 

@@ -93,8 +93,7 @@ static void catch_quit(void) {
 static rn_time began, due;
 
 static uint32_t queued(struct rn__p *p) {
-    uint32_t n = rn__load_relaxed(&p->tail) - rn__load_relaxed(&p->head);
-    return n + (rn__load_relaxed(&p->runnext) != NULL);
+    return rn__runq_length(p) + (rn__load_relaxed(&p->runnext) != NULL);
 }
 
 /* As Go prints it. Glances; nothing stands still for it. */

@@ -139,6 +139,14 @@ struct rn__m {
     struct rn__g self; /* what stands for a plain thread */
 };
 
+/* Goroutines that have not run yet (runq.c). */
+struct rn__young {
+    uint32_t head, tail; /* the oldest is at head, the newest before tail */
+    uint32_t taken;      /* how many have left, at either end */
+    rn_time turn;        /* when the oldest had its last turn */
+    struct rn__g *slot[RN__RING];
+};
+
 struct rn__p {
     /* The owner's. */
     struct rn__m *m;
@@ -146,6 +154,7 @@ struct rn__p {
     uint32_t head, tail;
     struct rn__g *runnext;
     struct rn__g *ring[RN__RING];
+    struct rn__young young;
     struct rn__g *free; /* stacks of the default class, last in first out */
     uint32_t nfree;
     uint32_t id;
@@ -167,8 +176,8 @@ struct rn__p {
     struct rn__m *seen_m;
     rn_time seen_when;
     rn_time seen_cpu;
-    /* Whoever watches the ring writes these, relaxed: where its head was, and when. */
-    uint32_t watched_head;
+    /* Whoever watches the queue writes these, relaxed: how many had left it, and when. */
+    uint32_t watched_left;
     rn_time watched;
 };
 
@@ -324,6 +333,11 @@ struct rn__g *rn__runq_pick_fairly(struct rn__p *p);
 struct rn__g *rn__runq_pick_own(struct rn__p *p);
 void rn__runq_put(struct rn__p *p, struct rn__g *g);
 void rn__runq_drain(struct rn__p *p);
+/* Of one that has not run yet: the newest goes first. */
+void rn__runq_put_young(struct rn__p *p, struct rn__g *g);
+bool rn__runq_crowded(struct rn__p *p); /* with young ones */
+/* Glances: how many can be stolen; whether there is nothing at all. */
+uint32_t rn__runq_length(struct rn__p *p);
 bool rn__runq_empty(struct rn__p *p);
 void rn__global_put(struct rn__g *g);
 void rn__global_init(void);

@@ -398,7 +398,7 @@ static bool any_work(void) {
     uint32_t n = rn__load_relaxed(&rn__sched.procs);
     for (uint32_t i = 0; i < n; i++) {
         struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
-        if (p && rn__load_relaxed(&p->tail) != rn__load_relaxed(&p->head)) return true;
+        if (p && rn__runq_length(p) != 0) return true;
     }
     return false;
 }
