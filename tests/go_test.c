@@ -557,7 +557,10 @@ static long nodes, alive, most_alive;
 static void node(send_int up, int depth) {
     long now = add(&alive, 1);
     add(&nodes, 1);
-    if (now > most_alive) most_alive = now; /* at one P */
+    long most = count(&most_alive);
+    while (now > most && !__atomic_compare_exchange_n(&most_alive, &most, now, false,
+                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        continue;
     if (depth > 0) {
         rn_chan(int) in = rn_make(int, 0);
         for (int i = 0; i < 10; i++) GO(node, in, depth - 1);
