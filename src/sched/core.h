@@ -153,8 +153,8 @@ struct rn__p {
     uint32_t tick; /* switches: sysmon sees by it that the P moves */
     uint32_t head, tail;
     struct rn__g *runnext;
+    struct rn__young young; /* begins in the line of head and tail */
     struct rn__g *ring[RN__RING];
-    struct rn__young young;
     struct rn__g *free; /* stacks of the default class, last in first out */
     uint32_t nfree;
     uint32_t id;
@@ -336,6 +336,7 @@ void rn__runq_drain(struct rn__p *p);
 /* Of one that has not run yet: the newest goes first. */
 void rn__runq_put_young(struct rn__p *p, struct rn__g *g);
 bool rn__runq_crowded(struct rn__p *p); /* with young ones */
+void rn__runq_age(struct rn__p *p);
 /* Glances: how many can be stolen; whether there is nothing at all. */
 uint32_t rn__runq_length(struct rn__p *p);
 bool rn__runq_empty(struct rn__p *p);

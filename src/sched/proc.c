@@ -391,8 +391,9 @@ void rn_yield(void) {
      * Our own ring is nobody else's while we are inside: we may lie in it before we are off the stack. But those in the
      * global queue have waited longer, and those that have not run yet are to: behind them, then, as in Go.
      */
+    if (unlikely(p->young.head != p->young.tail)) rn__runq_age(p);
     if (likely(rn__load_relaxed(&p->tail) - p->head < rn__ring_size() &&
-               p->young.head == p->young.tail && rn__load_relaxed(&rn__sched.nglobal) == 0)) {
+               rn__load_relaxed(&rn__sched.nglobal) == 0)) {
         rn__runq_put(p, g);
         rn__away(m, g, NULL, NULL);
     } else {

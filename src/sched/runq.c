@@ -162,6 +162,12 @@ void rn__runq_put_young(struct rn__p *p, struct rn__g *g) {
     rn__store_relaxed(&y->tail, y->tail + 1);
 }
 
+/* The young ones wait with the others from now on. */
+void rn__runq_age(struct rn__p *p) {
+    struct rn__g *g;
+    while ((g = oldest_get(p))) rn__runq_put(p, g);
+}
+
 /*
  * The next one, by one who may not take a lock. NULL: none, or it is time for a fair pick: go to g0.
  */
