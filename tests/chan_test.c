@@ -775,6 +775,26 @@ static void select_last(recv_int c, send_int done) {
     rn_send(done, 1);
 }
 
+static void take_and_close(rn_chan(int) c) {
+    (void)rn_recv(c);
+    rn_close(c);
+}
+
+/* Who sees without waiting that it is closed may drop the last reference, while close is on its way out. */
+TEST_GO(dropped_by_a_try_that_sees_it_closed) {
+    for (long i = scaled(4000); i > 0; i--) {
+        int r;
+        rn_chan(int) c = rn_make(int, 1);
+        rn_go(take_and_close, c);
+        rn_send(c, 1);
+        while ((r = rn_try_recv(c, NULL)) != -EPIPE) {
+            if (r == 0) rn_send(c, 1); /* it was for the other */
+            if (i % 2 || rn_procs(0) == 1) rn_yield();
+        }
+        rn_unref(c);
+    }
+}
+
 /*
  * One reference for both sides: whoever sees the last communication drops it while the other, who
  * holds none, is still in its call. For ASan and TSan to judge.

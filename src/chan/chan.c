@@ -387,13 +387,26 @@ int rn_chan_try_send(void *cv, const void *v) {
 }
 
 /*
+ * Closed, then empty: so it stays. And who closed it is on its way out, as the last reference may be dropped on our word: since the
+ * bias was revoked, if it closed with that, nobody has been in the lock (B3, L2: pair with who let it go).
+ */
+static bool over(struct rn__hchan *c) {
+    return rn__load_acquire(&c->closed) && empty(c) && rn__load_acquire(&c->bias) == RN__SHARED &&
+           rn__load_acquire(&c->lock.word) == 0;
+}
+
+/*
  * Empty and then open: as a closed channel does not open again, it was open, too, when it was empty. Closed:
- * it may have got a last value in between, so the lock decides.
+ * it may have got a last value in between, so the lock decides, or a second look.
  */
 int rn_chan_try_recv(void *cv, void *v) {
     struct rn__hchan *c = cv;
     if (unlikely(!c)) return -EAGAIN;
     if (empty(c) && !rn__load_acquire(&c->closed)) return -EAGAIN;
+    if (rn__load_relaxed(&c->bias) == RN__SHARED && over(c)) {
+        recv_closed(c, v);
+        return -EPIPE;
+    }
     struct rn__m *m = rn__enter();
     bool locked = rn__chan_lock(c, m);
     struct rn__g *wake = NULL;

@@ -33,9 +33,9 @@ static void count_bounces(struct rn__m *m, uint32_t n) {
 
 static RN_COLD void revoke_bias(struct rn__hchan *c, struct rn__m *m, struct rn__p *from) {
     rn__store_release(&m->inside, (uint32_t)RN__SCHED);
-    rn__store_seq_cst(&c->bias, RN__SHARED);
-    if (from == m->p) return; /* our own: we are in its section */
-    rn__barrier_heavy();      /* B2 */
+    rn__store_seq_cst(&c->bias, RN__SHARED); /* B3: who sees it sees our lock held, or let go */
+    if (from == m->p) return;                /* our own: we are in its section */
+    rn__barrier_heavy();                     /* B2 */
     rn__wait_section(from);
     rn__store_relaxed(&from->bias_debt, (uint32_t)DEBT); /* a hint */
     count_bounces(m, REVOCATION);
