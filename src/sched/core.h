@@ -179,6 +179,9 @@ struct rn__p {
     /* Whoever watches the queue writes these, relaxed: how many had left it, and when. */
     uint32_t watched_left;
     rn_time watched;
+    struct rn__g *next_seen; /* what was in run-next, at that tick, since then */
+    uint32_t next_tick;
+    rn_time next_since;
 };
 
 /* All that is shared. Plain fields are under `lock`; those marked `atomic` are read without. */

@@ -31,6 +31,7 @@ enum {
     RING_TICKS = 8,  /* every so many picks the ring comes before the young ones */
     YOUNG_MS = 10,   /* so often the oldest of the young comes first */
     LONG_US = 100,   /* what waits so long is stolen at once */
+    NEXT_US = 20,    /* or in run-next, while one goroutine runs */
 };
 
 /* Relaxed: a glance, or the owner's own */
@@ -297,6 +298,18 @@ static bool waits_long(struct rn__p *p, rn_time now) {
     return since / moved * n >= LONG_US * RN_US;
 }
 
+/* Does what is in run-next wait for a goroutine that runs on and on? Glanced at as the ring is. */
+static bool next_waits(struct rn__p *p, rn_time now) {
+    struct rn__g *g = rn__load_relaxed(&p->runnext);
+    uint32_t tick = rn__load_relaxed(&p->tick);
+    if (g && g == rn__load_relaxed(&p->next_seen) && tick == rn__load_relaxed(&p->next_tick))
+        return now - rn__load_relaxed(&p->next_since) >= NEXT_US * RN_US;
+    rn__store_relaxed(&p->next_seen, g);
+    rn__store_relaxed(&p->next_tick, tick);
+    rn__store_relaxed(&p->next_since, now);
+    return false;
+}
+
 /* Both Ps are ours now. */
 static void note_steal(struct rn__p *to, struct rn__p *from, rn_time now) {
     to->stole = now;
@@ -307,12 +320,14 @@ static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, struct rn_
     bool some = rn__runq_length(from) != 0;
     bool steals = some && (s->any || waits_long(from, s->now));
     s->seen |= some;
-    if (!steals && !(s->runnext_too && rn__load_relaxed(&from->runnext))) return NULL;
+    bool next =
+        s->runnext_too ? rn__load_relaxed(&from->runnext) != NULL : next_waits(from, s->now);
+    if (!steals && !next) return NULL;
     struct rn__m *m = rn__claim_p(from, 96);
     if (!m) return NULL;
     struct rn__g *g = take_ring(to, from);
     if (!g) g = take_young(to, from);
-    if (!g && s->runnext_too) g = runnext_get(from);
+    if (!g && next) g = runnext_get(from);
     if (g) note_steal(to, from, s->now);
     rn__unclaim_m(m);
     return g;
