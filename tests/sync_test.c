@@ -240,6 +240,57 @@ TEST_GO(mutex_locked_in_a_loop_starves_nobody) {
     rn_wg_wait(&o.wg);
 }
 
+static void *barge_for_ever(void *arg) {
+    struct order *o = arg;
+    rn_sem_release(&o->sem, 1);
+    while (!get(&o->flag)) {
+        rn_mutex_lock(&o->m);
+        rn_mutex_unlock(&o->m);
+    }
+    return NULL;
+}
+
+/* Between the unlock of one and the hand-over to who waits, another may take it: not for ever. */
+TEST_GO(mutex_thrown_to_and_fro_starves_nobody) {
+    enum { THROWERS = 3 };
+    struct order o = {0};
+    pthread_t t[THROWERS];
+    rn_sem_init(&o.sem, THROWERS);
+    CHECK(rn_sem_try(&o.sem, THROWERS));
+    for (int i = 0; i < THROWERS; i++) t[i] = thread(barge_for_ever, &o);
+    rn_sem_acquire(&o.sem, THROWERS);
+    for (long i = 0; i < scaled(100); i++) {
+        rn_mutex_lock(&o.m);
+        rn_yield();
+        rn_mutex_unlock(&o.m);
+    }
+    set(&o.flag, 1);
+    for (int i = 0; i < THROWERS; i++) pthread_join(t[i], NULL);
+}
+
+/* The two halves of an unlock. */
+static uint32_t let_go(rn_mutex *m) {
+    return __atomic_fetch_sub(&m->rn__state, (uint32_t)RN__MUTEX_LOCKED, __ATOMIC_RELEASE);
+}
+
+TEST_GO(mutex_taken_before_it_was_handed_over_is_handed_over_next) {
+    struct order o = {0};
+    rn_mutex_lock(&o.m);
+    rn_wg_add(&o.wg, 1);
+    CHECK_EQ(rn_go(lock_and_note, &o, 'A'), 0);
+    await_queue(&o.m, 1);
+    rn_time t = rn__now() + 2 * RN_MS;
+    AWAIT(rn__now() > t);
+    uint32_t old = let_go(&o.m);
+    CHECK(rn_mutex_try_lock(&o.m)); /* another comes between */
+    rn__mutex_unlock_slow(&o.m, old);
+    old = let_go(&o.m);
+    CHECK(!rn_mutex_try_lock(&o.m)); /* and cannot again */
+    rn__mutex_unlock_slow(&o.m, old);
+    rn_wg_wait(&o.wg);
+    CHECK_EQ(o.n, 1);
+}
+
 static void unlock_unlocked(void *m) { rn_mutex_unlock(m); }
 
 TEST(mutex_unlock_of_unlocked_is_fatal) {

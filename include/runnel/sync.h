@@ -42,24 +42,27 @@ enum {
     RN__MUTEX_LOCKED = 1, /* somebody has it */
     RN__MUTEX_QUEUED = 2, /* the queue is not empty; changes under its lock only */
     RN__MUTEX_WOKEN = 4,  /* a waiter is awake and will try: unlocks need not wake another */
+    RN__MUTEX_STARVING =
+        8, /* the first waiter gets it from the next unlock: nobody else may take it */
 };
 
-RN_API void rn__mutex_lock_slow(rn_mutex *m);
-RN_API void rn__mutex_unlock_slow(rn_mutex *m);
+RN_API void rn__mutex_lock_slow(rn_mutex *m, uint32_t seen);
+RN_API void rn__mutex_unlock_slow(rn_mutex *m, uint32_t old);
 
 /* Lock m; blocks until it is free. */
 static inline void rn_mutex_lock(rn_mutex *m) {
-    /* MX: pairs with MX in rn_mutex_unlock and rn__mutex_unlock_slow. An atomic "test and set bit". */
-    if (RN__LIKELY(!(__atomic_fetch_or(&m->rn__state, RN__MUTEX_LOCKED, __ATOMIC_ACQUIRE) &
-                     RN__MUTEX_LOCKED)))
+    uint32_t s = 0;
+    /* MX: pairs with MX in rn_mutex_unlock. */
+    if (RN__LIKELY(__atomic_compare_exchange_n(&m->rn__state, &s, (uint32_t)RN__MUTEX_LOCKED, false,
+                                               __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
         return;
-    rn__mutex_lock_slow(m);
+    rn__mutex_lock_slow(m, s);
 }
 
 /* Lock m if that needs no waiting. True: locked. False orders nothing. Never blocks. */
 static inline bool rn_mutex_try_lock(rn_mutex *m) {
     uint32_t s = __atomic_load_n(&m->rn__state, __ATOMIC_RELAXED);
-    while (!(s & RN__MUTEX_LOCKED)) {
+    while (!(s & (RN__MUTEX_LOCKED | RN__MUTEX_STARVING))) {
         /* MX */
         if (__atomic_compare_exchange_n(&m->rn__state, &s, s | RN__MUTEX_LOCKED, false,
                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
@@ -70,15 +73,10 @@ static inline bool rn_mutex_try_lock(rn_mutex *m) {
 
 /* Unlock m. Dies with `fatal error: sync: unlock of unlocked mutex` if it is not locked. Never blocks. */
 static inline void rn_mutex_unlock(rn_mutex *m) {
-    uint32_t s = RN__MUTEX_LOCKED;
-    do {
-        /* MX: pairs with MX in rn_mutex_lock, rn_mutex_try_lock and rn__mutex_lock_slow. */
-        if (RN__LIKELY(__atomic_compare_exchange_n(&m->rn__state, &s,
-                                                   s & ~(uint32_t)RN__MUTEX_LOCKED, false,
-                                                   __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
-            return;
-    } while (s & RN__MUTEX_LOCKED && (s & RN__MUTEX_WOKEN || !(s & RN__MUTEX_QUEUED)));
-    rn__mutex_unlock_slow(m);
+    /* MX: pairs with MX in rn_mutex_lock, rn_mutex_try_lock and mutex.c. */
+    uint32_t old = __atomic_fetch_sub(&m->rn__state, (uint32_t)RN__MUTEX_LOCKED, __ATOMIC_RELEASE);
+    if (RN__LIKELY(old == RN__MUTEX_LOCKED)) return;
+    rn__mutex_unlock_slow(m, old);
 }
 
 /* --- rn_rwmutex ---------------------------------------------------------- */
