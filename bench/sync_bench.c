@@ -3,7 +3,8 @@
  * sync_bench.c: twins of the benchmarks of Go's own package sync (the tests in src/sync), under their names. run.py takes the
  * other side from the installed Go's own sources.
  *
- * A twin keeps the shape of the original: who runs, what is padded, what is counted. Go's Sema rows use the
+ * A twin keeps the shape of the original: who runs, what is padded, what is counted. What is constant is read before the loop, not from the
+ * line that is fought for. Go's Sema rows use the
  * runtime's semaphore, which the mutex and others wait in; ours use rn_sem, one unit at a time.
  */
 #include "bench.h"
@@ -130,13 +131,14 @@ struct rw {
 
 static void rwmutex_part(struct pb *p, void *arg) {
     struct rw *w = arg;
+    int64_t work = w->work, ratio = w->ratio;
     for (int64_t foo = 1; pb_next(p); foo++) {
-        if (foo % w->ratio == 0) {
+        if (foo % ratio == 0) {
             rn_rwmutex_lock(&w->m);
             rn_rwmutex_unlock(&w->m);
         } else {
             rn_rwmutex_rlock(&w->m);
-            local_work(w->work);
+            local_work(work);
             rn_rwmutex_runlock(&w->m);
         }
     }
@@ -221,18 +223,20 @@ struct wg_work {
 
 static void wg_add_done(struct pb *p, void *arg) {
     struct wg_work *w = arg;
+    int64_t work = w->work;
     while (pb_next(p)) {
         rn_wg_add(&w->w, 1);
-        local_work(w->work);
+        local_work(work);
         rn_wg_done(&w->w);
     }
 }
 
 static void wg_only_wait(struct pb *p, void *arg) {
     struct wg_work *w = arg;
+    int64_t work = w->work;
     while (pb_next(p)) {
         rn_wg_wait(&w->w);
-        local_work(w->work);
+        local_work(work);
     }
 }
 
@@ -350,9 +354,10 @@ struct sema {
 
 static void sema_part(struct pb *p, void *arg) {
     struct sema *s = arg;
+    int64_t work = s->work;
     while (pb_next(p)) {
         rn_sem_release(&s->s, 1);
-        local_work(s->work);
+        local_work(work);
         rn_sem_acquire(&s->s, 1);
     }
     rn_sem_release(&s->s, 1);

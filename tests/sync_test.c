@@ -26,6 +26,9 @@ static long queue_len(const void *key) {
     return n;
 }
 
+#define MUTEX(m) rn__sema_key(m, RN__KEY_MUTEX)
+#define SEM(s) rn__sema_key(s, RN__KEY_SEM)
+
 static void await_queue(const void *key, long n) {
     while (queue_len(key) < n) rn_yield();
 }
@@ -206,7 +209,7 @@ TEST_GO(mutex_is_handed_to_the_longest_waiter_after_1ms) {
     rn_wg_add(&o.wg, 3);
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(rn_go(lock_and_note, &o, 'A' + i), 0);
-        await_queue(&o.m, i + 1);
+        await_queue(MUTEX(&o.m), i + 1);
     }
     rn_time t = rn__now() + 2 * RN_MS;
     AWAIT(rn__now() > t);
@@ -278,7 +281,7 @@ TEST_GO(mutex_taken_before_it_was_handed_over_is_handed_over_next) {
     rn_mutex_lock(&o.m);
     rn_wg_add(&o.wg, 1);
     CHECK_EQ(rn_go(lock_and_note, &o, 'A'), 0);
-    await_queue(&o.m, 1);
+    await_queue(MUTEX(&o.m), 1);
     rn_time t = rn__now() + 2 * RN_MS;
     AWAIT(rn__now() > t);
     uint32_t old = let_go(&o.m);
@@ -362,8 +365,8 @@ static void read_and_note(struct order *o, int c) {
     rn_wg_done(&o->wg);
 }
 
-#define WRITERS(o) rn__sema_key(&(o).rw, 0)
-#define READERS(o) rn__sema_key(&(o).rw, 1)
+#define WRITERS(o) rn__sema_key(&(o).rw, RN__KEY)
+#define READERS(o) rn__sema_key(&(o).rw, RN__KEY_READERS)
 
 TEST_GO(rwmutex_waiting_writer_holds_off_new_readers) {
     struct order o = {0};
@@ -870,7 +873,7 @@ static void acquire_and_note(struct order *o, int c, int64_t n) {
 static void start_acquire(struct order *o, int c, int64_t n, long queue) {
     rn_wg_add(&o->wg, 1);
     CHECK_EQ(rn_go(acquire_and_note, o, c, n), 0);
-    await_queue(&o->sem, queue);
+    await_queue(SEM(&o->sem), queue);
 }
 
 TEST_GO(sem_serves_strictly_in_order) {
@@ -882,7 +885,7 @@ TEST_GO(sem_serves_strictly_in_order) {
     CHECK(!rn_sem_try(&o.sem, 0)); /* nobody overtakes, not even for nothing */
     rn_sem_release(&o.sem, 3);
     CHECK(!rn_sem_try(&o.sem, 1));
-    CHECK_EQ(queue_len(&o.sem), 3);
+    CHECK_EQ(queue_len(SEM(&o.sem)), 3);
     rn_sem_release(&o.sem, 1);
     rn_wg_wait(&o.wg);
     CHECK_STR(o.log, "ABC");
@@ -964,7 +967,7 @@ TEST_GO(sem_acquire_ctx_is_cancelled_and_takes_nothing) {
     struct sem_ctx c = {.sem = RN_SEM_INIT(2), .ctx = rn_ctx_with_cancel(rn_ctx_background())};
     CHECK_EQ(rn_sem_acquire_ctx(c.ctx, &c.sem, 1), 0);
     CHECK_EQ(rn_wg_go(&c.wg, acquire_two_ctx, &c), 0);
-    await_queue(&c.sem, 1);
+    await_queue(SEM(&c.sem), 1);
     CHECK(!rn_sem_try(&c.sem, 1));
     rn_ctx_cancel(c.ctx);
     rn_wg_wait(&c.wg);
@@ -1000,7 +1003,7 @@ TEST_GO(sem_release_races_with_cancel_and_loses_no_unit) {
         c.taken = c.refused = 0;
         rn_sem_acquire(&c.sem, 1);
         for (int j = 0; j < 3; j++) CHECK_EQ(rn_wg_go(&c.wg, acquire_and_count, &c), 0);
-        if (i % 3 == 0) await_queue(&c.sem, 2);
+        if (i % 3 == 0) await_queue(SEM(&c.sem), 2);
         if (i % 2) rn_ctx_cancel(c.ctx);
         rn_sem_release(&c.sem, 1);
         if (i % 2 == 0) rn_ctx_cancel(c.ctx);
@@ -1033,7 +1036,7 @@ TEST_GO(sem_hammered_keeps_count) {
     for (int i = 0; i < 8; i++) CHECK_EQ(rn_wg_go(&s.wg, take_at_random, &s), 0);
     rn_wg_wait(&s.wg);
     CHECK_EQ(s.sem.rn__state, 0);
-    CHECK_EQ(queue_len(&s.sem), 0);
+    CHECK_EQ(queue_len(SEM(&s.sem)), 0);
 }
 
 static void release_one(void *s) { rn_sem_release(s, 1); }
@@ -1416,7 +1419,7 @@ TEST_GO(sema_many_addresses_at_once) {
     for (int i = 0; i < KEYS; i++) rn_mutex_lock(&m[i]);
     rn_wg_add(&all, 3 * KEYS);
     for (int i = 0; i < 3 * KEYS; i++) CHECK_EQ(rn_go(wait_for_key, &all, &m[i % KEYS]), 0);
-    for (int i = 0; i < KEYS; i++) await_queue(&m[i], 3);
+    for (int i = 0; i < KEYS; i++) await_queue(MUTEX(&m[i]), 3);
     int order[KEYS];
     for (int i = 0; i < KEYS; i++) order[i] = i;
     for (int i = KEYS - 1; i > 0; i--) {
@@ -1426,7 +1429,7 @@ TEST_GO(sema_many_addresses_at_once) {
     }
     for (int i = 0; i < KEYS; i++) rn_mutex_unlock(&m[order[i]]);
     rn_wg_wait(&all);
-    for (int i = 0; i < KEYS; i++) CHECK_EQ(queue_len(&m[i]), 0);
+    for (int i = 0; i < KEYS; i++) CHECK_EQ(queue_len(MUTEX(&m[i])), 0);
 }
 
 /* ---- what orders nothing ---- */

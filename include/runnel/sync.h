@@ -98,15 +98,15 @@ enum {
 };
 
 RN_API void rn__rwmutex_rlock_slow(rn_rwmutex *m);
-RN_API void rn__rwmutex_runlock_slow(rn_rwmutex *m);
+RN_API void rn__rwmutex_runlock_slow(rn_rwmutex *m, uint32_t old);
 RN_API void rn__rwmutex_lock_slow(rn_rwmutex *m);
-RN_API void rn__rwmutex_unlock_slow(rn_rwmutex *m);
+RN_API void rn__rwmutex_unlock_slow(rn_rwmutex *m, uint32_t old);
 
 /* Lock for reading if that needs no waiting. True: locked. False orders nothing. Never blocks. */
 static inline bool rn_rwmutex_try_rlock(rn_rwmutex *m) {
     uint32_t s = __atomic_load_n(&m->rn__state, __ATOMIC_RELAXED);
     while (RN__LIKELY(!(s & (RN__RW_WRITER | RN__RW_QUEUED)))) {
-        /* RW1: pairs with RW1 in rn_rwmutex_unlock and rn__rwmutex_unlock_slow. */
+        /* RW1: pairs with RW1 in rn_rwmutex_unlock and rwmutex.c. */
         if (RN__LIKELY(__atomic_compare_exchange_n(&m->rn__state, &s, s + RN__RW_READER, false,
                                                    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
             return true;
@@ -124,14 +124,10 @@ static inline void rn_rwmutex_rlock(rn_rwmutex *m) {
  * blocks.
  */
 static inline void rn_rwmutex_runlock(rn_rwmutex *m) {
-    uint32_t s = __atomic_load_n(&m->rn__state, __ATOMIC_RELAXED);
-    while (RN__LIKELY(s >= RN__RW_READER && !(s & RN__RW_QUEUED))) {
-        /* RW2: pairs with RW2 in rn_rwmutex_lock and rn__rwmutex_lock_slow. */
-        if (RN__LIKELY(__atomic_compare_exchange_n(&m->rn__state, &s, s - RN__RW_READER, false,
-                                                   __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
-            return;
-    }
-    rn__rwmutex_runlock_slow(m);
+    /* RW2: pairs with RW2 in rn_rwmutex_lock and rwmutex.c. */
+    uint32_t old = __atomic_fetch_sub(&m->rn__state, (uint32_t)RN__RW_READER, __ATOMIC_RELEASE);
+    if (RN__LIKELY(old >= RN__RW_READER && !(old & RN__RW_QUEUED))) return;
+    rn__rwmutex_runlock_slow(m, old);
 }
 
 /* Lock for writing if that needs no waiting. True: locked. False orders nothing. Never blocks. */
@@ -153,12 +149,10 @@ static inline void rn_rwmutex_lock(rn_rwmutex *m) {
  * blocks.
  */
 static inline void rn_rwmutex_unlock(rn_rwmutex *m) {
-    uint32_t s = RN__RW_WRITER;
     /* RW1: pairs with RW1 in rn_rwmutex_try_rlock, rn__rwmutex_rlock_slow and the lock functions. */
-    if (RN__LIKELY(__atomic_compare_exchange_n(&m->rn__state, &s, (uint32_t)0, false,
-                                               __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
-        return;
-    rn__rwmutex_unlock_slow(m);
+    uint32_t old = __atomic_fetch_sub(&m->rn__state, (uint32_t)RN__RW_WRITER, __ATOMIC_RELEASE);
+    if (RN__LIKELY(old == RN__RW_WRITER)) return;
+    rn__rwmutex_unlock_slow(m, old);
 }
 
 /* --- rn_cond --------------------------------------------------------------- */
@@ -312,7 +306,7 @@ enum {
     { 0, (size) }
 
 RN_API void rn__sem_acquire_slow(rn_sem *s, int64_t n);
-RN_API void rn__sem_release_slow(rn_sem *s, int64_t n);
+RN_API void rn__sem_release_slow(rn_sem *s, int64_t n, int64_t old);
 
 /* Set the size, 0 to INT64_MAX / 4; nobody may be using s. Never blocks. */
 static inline void rn_sem_init(rn_sem *s, int64_t size) {
@@ -348,14 +342,13 @@ RN_API int rn_sem_acquire_ctx(struct rn_ctx *ctx, rn_sem *s, int64_t n);
 
 /* Give back n >= 0. Panics `semaphore: released more than held`. Never blocks. */
 static inline void rn_sem_release(rn_sem *s, int64_t n) {
-    int64_t v = __atomic_load_n(&s->rn__state, __ATOMIC_RELAXED);
-    while (RN__LIKELY(n >= 0 && !(v & RN__SEM_QUEUED) && n <= v >> 1)) {
+    int64_t old = 0;
+    if (RN__LIKELY(n >= 0)) {
         /* SE: pairs with SE in rn_sem_try and sem.c. */
-        if (RN__LIKELY(__atomic_compare_exchange_n(&s->rn__state, &v, v - n * RN__SEM_ONE, false,
-                                                   __ATOMIC_RELEASE, __ATOMIC_RELAXED)))
-            return;
+        old = __atomic_fetch_sub(&s->rn__state, n * RN__SEM_ONE, __ATOMIC_RELEASE);
+        if (RN__LIKELY(!(old & RN__SEM_QUEUED) && n <= old >> 1)) return;
     }
-    rn__sem_release_slow(s, n);
+    rn__sem_release_slow(s, n, old);
 }
 
 /* --- rn_group -------------------------------------------------------------- */

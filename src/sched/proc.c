@@ -402,6 +402,17 @@ void rn_yield(void) {
     rn__leave(rn__arch_tls_m());
 }
 
+bool rn__let_next(void) {
+    struct rn__m *m = rn__arch_tls_m();
+    struct rn__p *p = m->p;
+    struct rn__g *g = m->g;
+    if (g->kind != RN__GOROUTINE || !p || !p->runnext || rn__runq_length(p) != 0) return false;
+    g->state = RN__RUNNABLE;
+    rn__runq_put(p, g);
+    rn__away(m, g, NULL, NULL);
+    return true;
+}
+
 uint64_t rn_goid(void) {
     struct rn__m *m = rn__arch_tls_m();
     return m->g && m->g->kind == RN__GOROUTINE ? m->g->id : 0;

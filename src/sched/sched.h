@@ -78,6 +78,13 @@ struct rn__glist {
 void rn__glist_put(struct rn__glist *l, struct rn__g *g);
 void rn__ready_list(struct rn__glist *l);
 
+/*
+ * If one was made ready here, and nobody else waits for this processor, let it run now, and come back behind it. False:
+ * nothing was done. For who finds taken what was perhaps handed to that one: queueing for it, the two would hand it to each
+ * other from then on, a switch each time. Inside; returns inside, perhaps on another thread.
+ */
+bool rn__let_next(void);
+
 /* rn_go_call for those inside or in a timer's function. 0 or -ENOMEM. */
 int rn__spawn_call(void (*fn)(void *), void *arg);
 

@@ -40,6 +40,7 @@ enum {
 };
 enum { SPINS = 4, SPIN_PAUSES = 30 }; /* a microsecond or two, while waking costs tens */
 #define STARVED RN_MS
+#define waiters_of(m) rn__sema_key(m, RN__KEY_MUTEX)
 
 /* Take m if it is free. `woken` is WOKEN if the caller is the waiter that bit stands for. */
 static bool take(rn_mutex *m, uint32_t woken) {
@@ -81,7 +82,7 @@ static bool enqueue(rn_mutex *m, struct rn__waiter *w, uint32_t woken) {
 
 static void wait_for(rn_mutex *m) {
     struct rn__waiter w;
-    rn__waiter_init(&w, m, false);
+    rn__waiter_init(&w, waiters_of(m), false);
     w.since = rn__now();
     for (uint32_t woken = 0; enqueue(m, &w, woken); woken = WOKEN) {
         rn__sema_wait(&w, RN__WAIT_MUTEX, m, RN_TIME_MAX);
@@ -121,7 +122,7 @@ static bool choose(rn_mutex *m, struct rn__waiter *w) {
 static void pass_on(rn_mutex *m) {
     struct rn__wakes wakes = {0};
     struct rn__sema *q = rn__sema_lock(m);
-    struct rn__waiter *w = rn__sema_first(q, m);
+    struct rn__waiter *w = rn__sema_first(q, waiters_of(m));
     if (w && choose(m, w)) (void)rn__sema_claim(q, w, &wakes);
     rn__sema_unlock(q);
     rn__sema_post(&wakes);

@@ -2,10 +2,13 @@
 /*
  * sem.c: rn_sem where somebody waits.
  *
- * The state is twice the amount held plus QUEUED. While QUEUED is set all inline paths are closed and the word changes
- * under the queue's lock only, so it may be stored. Whoever gives back grants to the first waiters, in order, as much
+ * The state is twice the amount held plus QUEUED. While QUEUED is set nothing is taken but under the queue's lock; giving back is
+ * one atomic subtraction at all times. Who sees QUEUED by it grants to the first waiters, in order, as much
  * as fits, and stops at the first that does not: a large request is not overtaken. A waiter that leaves without its
  * units grants too: it may have been the one that held up those behind it.
+ *
+ * After the subtraction the semaphore may be gone. So who gave back goes to the queue by the address, and looks at the word
+ * only if somebody is queued there, as with the mutex.
  *
  * A request for more than the size is not queued, as in Go: it would hold up all others for ever.
  */
@@ -18,15 +21,18 @@
 
 enum { QUEUED = RN__SEM_QUEUED, ONE = RN__SEM_ONE };
 
-/* Under the lock, QUEUED set: let on whom `held` leaves room for, and store the state. */
-static void grant(struct rn__sema *q, rn_sem *s, int64_t held, struct rn__wakes *wakes) {
+#define waiters_of(s) rn__sema_key(s, RN__KEY_SEM)
+
+/* Under the lock, QUEUED set: let on whom there is room for. Others only give back meanwhile. */
+static void grant(struct rn__sema *q, rn_sem *s, struct rn__wakes *wakes) {
     struct rn__waiter *w;
-    (void)rn__load_acquire(&s->rn__state); /* SE: what all that gave back did, to pass it on */
-    while ((w = rn__sema_first(q, s)) && w->amount <= s->rn__size - held) {
+    while ((w = rn__sema_first(q, waiters_of(s)))) {
         int64_t n = w->amount;
-        if (rn__sema_claim(q, w, wakes)) held += n;
+        /* SE: what all that gave back did, to pass it on */
+        if (n > s->rn__size - (rn__load_acquire(&s->rn__state) >> 1)) return;
+        if (rn__sema_claim(q, w, wakes)) rn__add_acq_rel(&s->rn__state, n * ONE);
     }
-    rn__store_release(&s->rn__state, held * ONE + (w ? QUEUED : 0)); /* SE */
+    rn__and_acq_rel(&s->rn__state, ~(int64_t)QUEUED); /* SE */
 }
 
 /* Queue w, unless there is room: then return false. */
@@ -53,7 +59,7 @@ static void leave(rn_sem *s, struct rn__waiter *w) {
     struct rn__sema *q = rn__sema_lock(s);
     if (w->queued) {
         rn__sema_remove(q, w);
-        grant(q, s, rn__load_relaxed(&s->rn__state) >> 1, &wakes);
+        grant(q, s, &wakes);
     }
     rn__sema_unlock(q);
     rn__sema_post(&wakes);
@@ -83,11 +89,13 @@ static int acquire_slowly(rn_sem *s, int64_t n, rn_time t, struct rn_ctx *ctx) {
     struct watch watch = {&w, {RN__WG_ONE}};
     rn_ctx_func *f = NULL;
     bool never = n > s->rn__size;
-    rn__waiter_init(&w, s, ctx || t != RN_TIME_MAX);
+    rn__waiter_init(&w, waiters_of(s), ctx || t != RN_TIME_MAX);
     w.amount = n;
     if (ctx && !(f = rn_ctx_after_func(ctx, context_done, &watch))) return -ENOMEM;
     rn__in();
-    int r = never || enqueue(s, &w) ? rn__sema_wait(&w, RN__WAIT_SEMA, s, t) : 0; /* SE */
+    bool waits = never || !rn__let_next() || !rn_sem_try(s, n);
+    int r =
+        waits && (never || enqueue(s, &w)) ? rn__sema_wait(&w, RN__WAIT_SEMA, s, t) : 0; /* SE */
     rn__out();
     unwatch(f, &watch);
     if (r && !never) leave(s, &w);
@@ -118,28 +126,17 @@ int rn_sem_acquire_ctx(struct rn_ctx *ctx, rn_sem *s, int64_t n) {
 
 void rn__sem_acquire_slow(rn_sem *s, int64_t n) { rn_sem_acquire_until(s, n, RN_TIME_MAX); }
 
-/* Under the lock. False: not so much is held. */
-static bool give_back(struct rn__sema *q, rn_sem *s, int64_t n, struct rn__wakes *wakes) {
-    for (;;) {
-        int64_t v = rn__load_relaxed(&s->rn__state);
-        if (n > v >> 1) return false;
-        if (v & QUEUED) {
-            grant(q, s, (v >> 1) - n, wakes);
-            return true;
-        }
-        if (rn__cas_release(&s->rn__state, v, v - n * ONE)) return true; /* SE */
-    }
-}
-
-void rn__sem_release_slow(rn_sem *s, int64_t n) {
+void rn__sem_release_slow(rn_sem *s, int64_t n, int64_t old) {
     struct rn__wakes wakes = {0};
     if (n < 0) rn__panic("semaphore: negative weight");
-    rn__san_release(s);
+    if (n > old >> 1) {
+        rn__add_relaxed(&s->rn__state, n * ONE); /* nothing follows from it */
+        rn__panic("semaphore: released more than held");
+    }
     rn__in();
     struct rn__sema *q = rn__sema_lock(s);
-    bool ok = give_back(q, s, n, &wakes);
+    if (rn__sema_first(q, waiters_of(s))) grant(q, s, &wakes);
     rn__sema_unlock(q);
     rn__sema_post(&wakes);
     rn__out();
-    if (!ok) rn__panic("semaphore: released more than held");
 }

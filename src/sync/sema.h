@@ -67,8 +67,12 @@ struct rn__wakes {
     struct rn__waiter *first, *last;
 };
 
-/* A primitive's second queue, under the same lock; x is 0 to 3, primitives are 4-byte aligned. */
+/*
+ * A primitive's queues are under one lock; primitives are 4-byte aligned. Mutexes and semaphores have keys of their own, as one who unlocks
+ * comes by the address alone, and must not find those who wait for something else that has come to lie there.
+ */
 #define rn__sema_key(primitive, x) ((const void *)((const char *)(primitive) + (x)))
+enum { RN__KEY, RN__KEY_READERS, RN__KEY_MUTEX, RN__KEY_SEM };
 
 /* Lock the queues of the primitive that key belongs to. */
 struct rn__sema *rn__sema_lock(const void *key);
