@@ -24,7 +24,7 @@ void *rn__chan_make_owned(size_t elem_size, struct rn__chan_owner *owner) RN_HID
 /* Send without waiting; dropped when the channel is full. Inside, or in a timer's function. */
 void rn__chan_offer(void *c, const void *v) RN_HIDDEN;
 
-/* Drop what is in the buffer. Returns whether there was something. Inside. */
+/* Drop what is in the buffer; nothing is offered meanwhile. Returns whether there was something. Inside. */
 bool rn__chan_drop(void *c) RN_HIDDEN;
 
 #endif
