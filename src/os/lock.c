@@ -9,9 +9,9 @@
 
 /*
  * Spinning pays while the holder runs on another core; when the kernel took its core, only sleeping helps. Each look takes the
- * line from the holder, so they come less and less often.
+ * line from the holder, so they are half a microsecond and more apart.
  */
-enum { SPINS = 10, SPARSE = 6, YIELDS = 32, NAP_US = 20, NAP_US_MAX = 1000 };
+enum { SPINS = 10, PAUSES = 32, YIELDS = 32, NAP_US = 20, NAP_US_MAX = 1000 };
 /* In naps. Standing back ends by itself: the starving thread may be held up elsewhere (the leak finder stops threads). */
 enum { PATIENCE = 12, STAND_BACK = 64 };
 
@@ -39,7 +39,7 @@ static void wait_slowly(struct rn__lock *l) {
     for (int i = 0; i < STAND_BACK && is_starved(l); i++) rn__nap(NAP_US * RN_US);
     for (int i = 0; i < SPINS; i++) {
         if (try_slowly(l)) return;
-        for (int k = 0; k < 1 << (i < SPARSE ? i : SPARSE); k++) rn__arch_pause();
+        for (int k = i == 0 ? PAUSES : 2 * PAUSES; k > 0; k--) rn__arch_pause();
     }
     for (int i = 0; i < YIELDS; i++) {
         if (try_slowly(l)) return;
