@@ -133,6 +133,44 @@ static int value_nth(int v, int n) {
     return v;
 }
 
+struct pairs {
+    rn_chan(long) first, second, ack;
+    long rounds;
+};
+
+static void send_pairs(void *arg) {
+    struct pairs *p = arg;
+    for (long i = 0; i < p->rounds; i++) {
+        rn_send(p->first, i);
+        rn_send(p->second, i);
+        (void)rn_recv(p->ack);
+    }
+}
+
+/* There is no moment at which the second is ready and the first is not, before the first was taken. */
+TEST_GO(in_order_holds_while_another_sends) {
+    struct pairs p = {rn_make(long, 1), rn_make(long, 1), rn_make(long, 1), scaled(4000)};
+    rn_wg w = {0};
+    CHECK_EQ(rn_wg_go(&w, send_pairs, &p), 0);
+    for (long i = 0; i < p.rounds; i++) {
+        long v = -1;
+        rn_case cases[] = {rn_on_recv(p.first, &v), rn_on_recv(p.second, &v)};
+        int k;
+        while ((k = rn_select_n(cases, 2, RN_INORDER | RN_DEFAULT)) < 0) {
+            if (rn_procs(0) == 1 || i % 8 == 0) rn_yield();
+        }
+        CHECK_EQ(k, 0);
+        CHECK_EQ(v, i);
+        CHECK_EQ(rn_select_n(cases, 2, RN_INORDER), 1);
+        CHECK_EQ(v, i);
+        rn_send(p.ack, 0);
+    }
+    rn_wg_wait(&w);
+    rn_unref(p.first);
+    rn_unref(p.second);
+    rn_unref(p.ack);
+}
+
 TEST(operands_are_evaluated_once_in_source_order) {
     rn_chan(int) c = rn_make(int, 1);
     chan_int none = NULL;

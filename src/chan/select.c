@@ -2,8 +2,8 @@
 /*
  * select.c: one of several channel operations, or a time.
  *
- * As in Go: look at the cases in random order, with all channels locked, so that the choice is made at one
- * instant; if none is ready wait in all queues; whoever serves one of the waiters claims the select
+ * If one look finds a case ready, that channel alone is locked, and it is done ("the short way"). Else, as in Go: look at the cases
+ * in random order, with all channels locked, so that it is seen at one instant that none is ready; then wait in all queues; whoever serves one of the waiters claims the select
  * (g->select_done 0 -> 1) and takes out the others on the same channel; the woken one takes the rest out of their queues, each in O(1).
  *
  * Locks. If all channels are biased to our P, the section is the lock. Else each is locked by its word, in the order
@@ -343,38 +343,64 @@ static struct verdict choose(struct sel *s, int flags) {
 
 /* ---- the short way ---- */
 
-/* With the channel ours. */
+/* A glance, unless the channel is ours. */
 RN_INLINE bool ready(const struct rn__hchan *c, enum rn_case_kind kind) {
-    if (c->closed) return true;
-    if (kind == RN_CASE_SEND) return c->recvq.first || c->qcount < c->dataqsiz;
-    return c->sendq.first || c->qcount > 0;
+    if (rn__load_relaxed(&c->closed)) return true;
+    if (kind == RN_CASE_SEND)
+        return rn__load_relaxed(&c->recvq.first) || rn__load_relaxed(&c->qcount) < c->dataqsiz;
+    return rn__load_relaxed(&c->sendq.first) || rn__load_relaxed(&c->qcount) > 0;
+}
+
+/* What one look at the cases, in source order, has shown. */
+struct glance {
+    int32_t
+        index; /* one that is ready, by chance; the first if in order, and it ends there. -1: none */
+    uint32_t seen; /* channels */
+    bool foreign;  /* not all are biased to our P: they may change while we look */
+    rn_time when;  /* the earliest time case; RN_TIME_MAX: none */
+};
+
+RN_INLINE struct glance glance(struct rn__m *m, const rn_case *cases, size_t n, bool inorder) {
+    struct rn__p *p = m->p;
+    struct glance l = {-1, 0, false, RN_TIME_MAX};
+    uint32_t found = 0;
+    for (size_t i = 0; i < n && !(inorder && found); i++) {
+        const rn_case *k = &cases[i];
+        const struct rn__hchan *c = k->chan;
+        if (unlikely(k->kind == RN_CASE_UNTIL)) {
+            if (k->when < l.when) l.when = k->when;
+            continue;
+        }
+        if (!c || k->kind == RN_CASE_NONE) continue;
+        l.seen++;
+        if (rn__load_relaxed(&c->bias) != p) l.foreign = true;
+        if (!ready(c, k->kind)) continue;
+        if (found++ == 0 || rn__random(found) == 0) l.index = (int32_t)i;
+    }
+    return l;
 }
 
 /*
- * All channels are biased to our P: the section is the lock, so one look in source order decides, and chance is asked only
- * where several are ready. False: it takes the long way, nothing was done.
+ * One look decides, and chance is asked only where several are ready. If all channels are ours, the section is the lock. If not,
+ * only the chosen channel is locked, and need still be ready then: an operation on one channel, chosen among those that could be done a moment ago,
+ * as chance would have. Not in order, where one that became ready meanwhile may come before it; and to find none takes all locks, but
+ * where all are ours. False: it takes the long way, nothing was done.
  */
 static bool choose_quickly(struct rn__m *m, const rn_case *cases, size_t n, int flags,
                            struct verdict *v) {
-    uint32_t found = 0;
-    v->index = -1;
-    v->out = RN__WOULD_BLOCK;
-    for (size_t i = 0; i < n; i++) {
-        struct rn__hchan *c = cases[i].chan;
-        if (cases[i].kind == RN_CASE_UNTIL) return false;
-        if (!c || cases[i].kind == RN_CASE_NONE) continue;
-        if (rn__load_relaxed(&c->bias) != m->p) return false;
-        if (!ready(c, cases[i].kind)) continue;
-        if (found++ == 0 || (!(flags & RN_INORDER) && rn__random(found) == 0))
-            v->index = (int32_t)i;
-    }
-    if (found == 0) return flags & RN_DEFAULT;
+    struct glance l = glance(m, cases, n, flags & RN_INORDER);
+    *v = (struct verdict){l.index, RN__WOULD_BLOCK};
+    if (l.index < 0) return flags & RN_DEFAULT && !l.foreign && l.when == RN_TIME_MAX;
+    if (l.foreign && flags & RN_INORDER && l.seen > 1) return false;
+    if (l.when != RN_TIME_MAX && l.when <= rn__now()) return false;
     struct rn__g *wake = NULL;
-    v->out = try_case(&cases[v->index], &wake);
-    if (v->out == RN__WOULD_BLOCK)
-        return false; /* it had only waiters that were served elsewhere */
+    struct rn__hchan *c = cases[l.index].chan;
+    bool locked = rn__chan_lock(c, m);
+    v->out = try_case(&cases[l.index], &wake);
+    rn__chan_unlock(c, locked);
     if (wake) rn__ready_on(m, wake);
-    return true;
+    return v->out !=
+           RN__WOULD_BLOCK; /* else others were faster, or it had only waiters that were served elsewhere */
 }
 
 /* Inside; leaves. */
