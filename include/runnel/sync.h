@@ -39,11 +39,10 @@ typedef struct rn_mutex {
 } rn_mutex;
 
 enum {
-    RN__MUTEX_LOCKED = 1, /* somebody has it */
-    RN__MUTEX_QUEUED = 2, /* the queue is not empty; changes under its lock only */
-    RN__MUTEX_WOKEN = 4,  /* a waiter is awake and will try: unlocks need not wake another */
-    RN__MUTEX_STARVING =
-        8, /* the first waiter gets it from the next unlock: nobody else may take it */
+    RN__MUTEX_LOCKED = 1,   /* somebody has it */
+    RN__MUTEX_QUEUED = 2,   /* the queue is not empty; changes under its lock only */
+    RN__MUTEX_WOKEN = 4,    /* a waiter is awake and will try: unlocks need not wake another */
+    RN__MUTEX_STARVING = 8, /* nobody takes it: the next unlock hands it to the first waiter */
 };
 
 RN_API void rn__mutex_lock_slow(rn_mutex *m, uint32_t seen);
@@ -345,7 +344,8 @@ static inline void rn_sem_release(rn_sem *s, int64_t n) {
     int64_t old = 0;
     if (RN__LIKELY(n >= 0)) {
         /* SE: pairs with SE in rn_sem_try and sem.c. */
-        old = __atomic_fetch_sub(&s->rn__state, n * RN__SEM_ONE, __ATOMIC_RELEASE);
+        old = __atomic_fetch_sub(&s->rn__state, (int64_t)((uint64_t)n * RN__SEM_ONE),
+                                 __ATOMIC_RELEASE);
         if (RN__LIKELY(!(old & RN__SEM_QUEUED) && n <= old >> 1)) return;
     }
     rn__sem_release_slow(s, n, old);

@@ -27,8 +27,8 @@ void rn__chan_offer(void *cv, const void *v) {
 bool rn__chan_drop(void *cv) {
     struct rn__hchan *c = cv;
     struct rn__g *wake = NULL; /* nobody waits to send */
-    if (rn__load_acquire(&c->qcount) == 0)
-        return false; /* Q2; only the owner fills it, and it is with us */
+    /* Q2. Only the owner fills it, and it is with us. */
+    if (rn__load_acquire(&c->qcount) == 0) return false;
     rn__lock_acquire(&c->lock);
     bool had = rn__chan_recv_locked(c, NULL, &wake) == RN__DONE;
     rn__lock_release(&c->lock);

@@ -3,8 +3,8 @@
  * select.c: one of several channel operations, or a time.
  *
  * If one look finds a case ready, that channel alone is locked, and it is done ("the short way"). Else, as in Go: look at the cases
- * in random order, with all channels locked, so that it is seen at one instant that none is ready; then wait in all queues; whoever serves one of the waiters claims the select
- * (g->select_done 0 -> 1) and takes out the others on the same channel; the woken one takes the rest out of their queues, each in O(1).
+ * in random order, with all channels locked, so that it is seen at one instant that none is ready; then wait in all queues. Whoever
+ * serves one of the waiters claims the select (g->select_done 0 -> 1) and takes out the others on the same channel; the woken one takes the rest out of their queues, each in O(1).
  *
  * Locks. If all channels are biased to our P, the section is the lock. Else each is locked by its word, in the order
  * of addresses, and biases are revoked: nobody waits for another while in a section.
@@ -353,8 +353,7 @@ RN_INLINE bool ready(const struct rn__hchan *c, enum rn_case_kind kind) {
 
 /* What one look at the cases, in source order, has shown. */
 struct glance {
-    int32_t
-        index; /* one that is ready, by chance; the first if in order, and it ends there. -1: none */
+    int32_t index; /* one that is ready, by chance; the first, if in order; -1: none */
     uint32_t seen; /* channels */
     bool foreign;  /* not all are biased to our P: they may change while we look */
     rn_time when;  /* the earliest time case; RN_TIME_MAX: none */
@@ -399,8 +398,7 @@ static bool choose_quickly(struct rn__m *m, const rn_case *cases, size_t n, int 
     v->out = try_case(&cases[l.index], &wake);
     rn__chan_unlock(c, locked);
     if (wake) rn__ready_on(m, wake);
-    return v->out !=
-           RN__WOULD_BLOCK; /* else others were faster, or it had only waiters that were served elsewhere */
+    return v->out != RN__WOULD_BLOCK; /* others were faster, or had served all its waiters */
 }
 
 /* Inside; leaves. */

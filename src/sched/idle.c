@@ -6,7 +6,7 @@
  * queue) then looks for idle Ps (W1). Who goes to sleep first puts its P among the idle ones, then
  * executes a heavy fence, then looks at all queues once more (W2). One of the two sees the other. What sits
  * in the run-next slot of a busy P is that P's own: it is the next thing it does. If its goroutine
- * does not come back soon, sysmon wakes somebody.
+ * does not come back soon, a searcher takes it (runq.c), and sysmon wakes one.
  *
  * Searchers (spinning Ms): a waker does nothing while there is one, so a searcher that stops searching looks once
  * more; one that finds work wakes the next if there are idle Ps. models/wake.pml has all this, keeper.pml what is below.

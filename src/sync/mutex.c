@@ -58,8 +58,8 @@ static bool take(rn_mutex *m, uint32_t woken) {
  */
 static bool spin(rn_mutex *m) {
     for (int i = rn_procs(0) > 1 ? SPINS : 0; i > 0; i--) {
-        if (rn__load_relaxed(&m->rn__state) & (QUEUED | STARVING))
-            return false; /* those come first */
+        /* Those in the queue come first. */
+        if (rn__load_relaxed(&m->rn__state) & (QUEUED | STARVING)) return false;
         for (int k = 0; k < SPIN_PAUSES; k++) rn__arch_pause();
         if (take(m, 0)) return true;
     }

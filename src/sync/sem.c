@@ -130,7 +130,7 @@ void rn__sem_release_slow(rn_sem *s, int64_t n, int64_t old) {
     struct rn__wakes wakes = {0};
     if (n < 0) rn__panic("semaphore: negative weight");
     if (n > old >> 1) {
-        rn__add_relaxed(&s->rn__state, n * ONE); /* nothing follows from it */
+        rn__add_relaxed(&s->rn__state, (int64_t)((uint64_t)n * ONE)); /* nothing follows from it */
         rn__panic("semaphore: released more than held");
     }
     rn__in();
