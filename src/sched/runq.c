@@ -30,7 +30,7 @@ enum {
     STALE_US = 1000, /* after which the first one tells nothing */
     RING_TICKS = 8,  /* every so many picks the ring comes before the young ones */
     YOUNG_MS = 10,   /* so often the oldest of the young comes first */
-    LONG_US = 100,   /* what waits so long is stolen at once */
+    LONG_US = 250,   /* what waits so long is stolen at once */
     NEXT_US = 20,    /* or in run-next, while one goroutine runs */
 };
 
