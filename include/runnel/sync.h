@@ -32,7 +32,8 @@ struct rn_ctx;
 /*
  * A mutual exclusion lock, as sync.Mutex. It is not owned: another goroutine or thread may unlock
  * it. Running goroutines may overtake parked ones, until one has waited 1 ms: from then on each
- * unlock hands the mutex to the one that has waited longest. Not recursive.
+ * unlock hands the mutex to the one that has waited longest; whoever comes between at that very moment
+ * is the last who can. Not recursive.
  */
 typedef struct rn_mutex {
     uint32_t rn__state; /* RN__MUTEX_ bits */

@@ -381,7 +381,7 @@ RN_INLINE struct glance glance(struct rn__m *m, const rn_case *cases, size_t n, 
 
 /*
  * One look decides, and chance is asked only where several are ready. If all channels are ours, the section is the lock. If not,
- * only the chosen channel is locked, and need still be ready then: an operation on one channel, chosen among those that could be done a moment ago,
+ * only the chosen channel is locked, and must still be ready then: an operation on one channel, chosen among those that could be done a moment ago,
  * as chance would have. Not in order, where one that became ready meanwhile may come before it; and to find none takes all locks, but
  * where all are ours. False: it takes the long way, nothing was done.
  */

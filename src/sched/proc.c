@@ -377,6 +377,13 @@ void rn__go_end(void) {
 
 /* ---- public ---- */
 
+/* Our own ring is nobody else's while we are inside: we may lie in it before we are off the stack. It has room. */
+static inline void go_behind(struct rn__m *m, struct rn__p *p, struct rn__g *g) {
+    g->state = RN__RUNNABLE;
+    rn__runq_put(p, g);
+    rn__away(m, g, NULL, NULL);
+}
+
 void rn_yield(void) {
     struct rn__m *m = rn__enter();
     struct rn__g *g = m->g;
@@ -386,17 +393,13 @@ void rn_yield(void) {
         return;
     }
     struct rn__p *p = m->p;
-    g->state = RN__RUNNABLE;
-    /*
-     * Our own ring is nobody else's while we are inside: we may lie in it before we are off the stack. But those in the
-     * global queue have waited longer, and those that have not run yet are to: behind them, then, as in Go.
-     */
+    /* Those in the global queue have waited longer, and those that have not run yet are to: behind them, then, as in Go. */
     if (unlikely(p->young.head != p->young.tail)) rn__runq_age(p);
     if (likely(rn__load_relaxed(&p->tail) - p->head < rn__ring_size() &&
                rn__load_relaxed(&rn__sched.nglobal) == 0)) {
-        rn__runq_put(p, g);
-        rn__away(m, g, NULL, NULL);
+        go_behind(m, p, g);
     } else {
+        g->state = RN__RUNNABLE;
         rn__away(m, g, put_back, g);
     }
     rn__leave(rn__arch_tls_m());
@@ -407,9 +410,7 @@ bool rn__let_next(void) {
     struct rn__p *p = m->p;
     struct rn__g *g = m->g;
     if (g->kind != RN__GOROUTINE || !p || !p->runnext || rn__runq_length(p) != 0) return false;
-    g->state = RN__RUNNABLE;
-    rn__runq_put(p, g);
-    rn__away(m, g, NULL, NULL);
+    go_behind(m, p, g);
     return true;
 }
 

@@ -93,9 +93,8 @@ static int acquire_slowly(rn_sem *s, int64_t n, rn_time t, struct rn_ctx *ctx) {
     w.amount = n;
     if (ctx && !(f = rn_ctx_after_func(ctx, context_done, &watch))) return -ENOMEM;
     rn__in();
-    bool waits = never || !rn__let_next() || !rn_sem_try(s, n);
-    int r =
-        waits && (never || enqueue(s, &w)) ? rn__sema_wait(&w, RN__WAIT_SEMA, s, t) : 0; /* SE */
+    bool waits = never || ((!rn__let_next() || !rn_sem_try(s, n)) && enqueue(s, &w));
+    int r = waits ? rn__sema_wait(&w, RN__WAIT_SEMA, s, t) : 0; /* SE */
     rn__out();
     unwatch(f, &watch);
     if (r && !never) leave(s, &w);

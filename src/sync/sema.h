@@ -7,12 +7,14 @@
  * nobody waits, and can be freed by their last user, as nobody looks at them after letting somebody through.
  *
  * The pattern that all primitives follow:
- *   - Inline paths change the state word alone, by one compare-and-swap, and only while its "queued"
- *     bit is clear (or, for the mutex, in ways that do not touch the queue).
+ *   - Inline paths change the state word alone, by one atomic instruction. They come in only while its "queued"
+ *     bit is clear (or, for the mutex, in ways that do not touch the queue). They leave by a subtraction, whatever it says,
+ *     and come to the queue if the bit was set; the primitive is theirs no more then, so it may be gone, unless
+ *     somebody is found in the queue.
  *   - Everything else happens under the lock of the queue: the state and the queue change together, and the bit
  *     always says whether the queue is empty. Setting it is a compare-and-swap against the inline paths; whoever sets it has
  *     seen that waiting is needed, and whoever lets somebody through from then on must come here.
- *   - A waker takes waiters out and stores the new state, under the lock; after that it may not touch the
+ *   - A waker takes waiters out and changes the state, under the lock; after that it may not touch the
  *     primitive. It lets go the lock, then posts to the waiters. What a waiter was given (a lock,
  *     units) is already accounted for in the state when it wakes.
  *
