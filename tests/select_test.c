@@ -147,21 +147,29 @@ static void send_pairs(void *arg) {
     }
 }
 
-/* There is no moment at which the second is ready and the first is not, before the first was taken. */
+/*
+ * There is no moment at which the last is ready and the first is not, before the first was taken. Those between make the
+ * look long, so that both may become ready while it is under way.
+ */
 TEST_GO(in_order_holds_while_another_sends) {
+    enum { N = 60, LAST = N - 1 };
     struct pairs p = {rn_make(long, 1), rn_make(long, 1), rn_make(long, 1), scaled(4000)};
+    rn_chan(long) never = rn_make(long, 0);
     rn_wg w = {0};
     CHECK_EQ(rn_wg_go(&w, send_pairs, &p), 0);
     for (long i = 0; i < p.rounds; i++) {
         long v = -1;
-        rn_case cases[] = {rn_on_recv(p.first, &v), rn_on_recv(p.second, &v)};
+        rn_case cases[N];
+        for (int j = 0; j < N; j++) cases[j] = rn_on_recv(never, &v);
+        cases[0] = rn_on_recv(p.first, &v);
+        cases[LAST] = rn_on_recv(p.second, &v);
         int k;
-        while ((k = rn_select_n(cases, 2, RN_INORDER | RN_DEFAULT)) < 0) {
+        while ((k = rn_select_n(cases, N, RN_INORDER | RN_DEFAULT)) < 0) {
             if (rn_procs(0) == 1 || i % 8 == 0) rn_yield();
         }
         CHECK_EQ(k, 0);
         CHECK_EQ(v, i);
-        CHECK_EQ(rn_select_n(cases, 2, RN_INORDER), 1);
+        CHECK_EQ(rn_select_n(cases, N, RN_INORDER), LAST);
         CHECK_EQ(v, i);
         rn_send(p.ack, 0);
     }
@@ -169,6 +177,7 @@ TEST_GO(in_order_holds_while_another_sends) {
     rn_unref(p.first);
     rn_unref(p.second);
     rn_unref(p.ack);
+    rn_unref(never);
 }
 
 TEST(operands_are_evaluated_once_in_source_order) {
