@@ -122,7 +122,7 @@ struct rn__m {
     struct rn__p *next_p;          /* a P handed over with the wake-up */
     struct rn__m *idle_next;       /* under sched.lock */
     bool idle;                     /* in the idle list; under sched.lock */
-    bool quit;                     /* woken to end */
+    bool quit;                     /* its thread is to end */
     bool blocked;                  /* a plain thread that sleeps in the runtime; under sched.lock */
     bool polling;                  /* sleeps in the poller rather than on `wake` */
     pthread_t thread;
@@ -365,7 +365,7 @@ RN_INLINE void rn__fights(struct rn__p *p) {
 }
 
 void rn__wake_p(void);
-void rn__schedule(struct rn__m *m) __attribute__((noreturn));
+void rn__schedule(struct rn__m *m); /* returns when m is to end */
 void rn__handoff(struct rn__p *p);
 void rn__acquire_p(struct rn__m *m, struct rn__p *p);
 struct rn__p *rn__release_p(struct rn__m *m);
@@ -381,8 +381,6 @@ void rn__run_timers(void);
 
 /* A new thread of ours that begins with p. 0, or -EAGAIN: the system has none, or there are as many as allowed. */
 int rn__thread_create(struct rn__p *p, bool spinning);
-/* The end of an M that has no P and is in no list. */
-void rn__thread_exit(struct rn__m *m) __attribute__((noreturn));
 /* With sched.lock: is everybody asleep, for ever? Then says so and ends the program. */
 void rn__check_dead(void);
 /* The same for sysmon, that asks again. Takes sched.lock. */

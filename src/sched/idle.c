@@ -357,7 +357,7 @@ static bool keeps(struct rn__m *m) {
 
 static void sleep_until_woken(struct rn__m *m) {
     rn_time start = rn__now();
-    while (!woken(m)) {
+    while (!m->quit && !woken(m)) {
         if (keeps(m)) {
             keep(m);
             start = rn__now();
@@ -365,14 +365,14 @@ static void sleep_until_woken(struct rn__m *m) {
         }
         rn__futex_wait(&m->wake, ASLEEP, IDLE_SECONDS * RN_SEC);
         rn__cas_seq_cst(&m->wake, (uint32_t)LOOK_AGAIN, (uint32_t)ASLEEP);
-        if (rn__now() - start >= IDLE_SECONDS * RN_SEC && may_retire(m)) rn__thread_exit(m);
+        if (rn__now() - start >= IDLE_SECONDS * RN_SEC) m->quit = may_retire(m);
     }
     if (rn__load_relaxed(&rn__sched.keeper) == m)
         rn__store_seq_cst(&rn__sched.keeper, (struct rn__m *)NULL);
     rn__store_relaxed(&m->wake, (uint32_t)ASLEEP);
 }
 
-/* m has no P and nothing to do: sleep until somebody hands it a P. */
+/* m has no P and nothing to do: sleep until somebody hands it a P, or it is to end. */
 static void stop_m(struct rn__m *m) {
     rn__lock_acquire(&rn__sched.lock);
     idle_m_push(m);
@@ -583,12 +583,14 @@ static struct rn__g *own_then_polled(struct rn__m *m) {
     return g ? g : rn__runq_pick_own(m->p);
 }
 
+/* NULL: m is to end. */
 static struct rn__g *find(struct rn__m *m) {
     for (;;) {
         struct rn__g *g = m->picked;
         m->picked = NULL;
         if (g) return g;
         if (!m->p) {
+            if (m->quit) return NULL;
             stop_m(m);
             continue;
         }
@@ -633,8 +635,9 @@ void rn__schedule(struct rn__m *m) {
     for (;;) {
         rn__store_release(&m->inside, (uint32_t)RN__SCHED); /* I3: ends a biased section, too */
         rn__run_after(m);
-        if (unlikely(m->quit)) rn__thread_exit(m);
+        if (unlikely(m->quit)) return;
         struct rn__g *g = m->locked_g ? wait_for_locked(m) : find(m);
+        if (unlikely(!g)) return;
         stop_spinning(m);
         if (unlikely(g->locked_m && g->locked_m != m)) {
             run_locked(m, g);

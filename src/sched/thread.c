@@ -110,6 +110,29 @@ static void stack_bounds(struct rn__g *g) {
 
 /* ---- our threads ---- */
 
+static void count_out(void) {
+    rn__lock_acquire(&rn__sched.lock);
+    rn__sched.nms--;
+    rn__check_dead();
+    rn__lock_release(&rn__sched.lock);
+}
+
+static void leave(struct rn__m *m) { /* m is neither the keeper nor in a list, and may have a P */
+    if (m->picked) rn__runq_put(m->p, m->picked);
+    m->picked = NULL;
+    if (m->p) rn__handoff(rn__release_p(m));
+    m->locked_g = NULL;
+    m->quit = false;
+    rn__tls_m = &rn__nobody;
+    rn__signal_stack_drop(m);
+    m_free(m);
+    count_out();
+}
+
+/*
+ * It ends by returning: pthread_exit unwinds, and aborts in a static program that is just calling exit on another
+ * thread (which deregisters the tables) or in a dynamic one that finds no libgcc_s.
+ */
 static void *m_main(void *arg) {
     struct rn__m *m = arg;
     adopt(m);
@@ -121,6 +144,8 @@ static void *m_main(void *arg) {
     m->next_p = NULL;
     rn__acquire_p(m, p);
     rn__schedule(m);
+    leave(m);
+    return NULL;
 }
 
 static int create(struct rn__m *m) {
@@ -149,13 +174,6 @@ static bool count_in(void) {
     return ok;
 }
 
-static void count_out(void) {
-    rn__lock_acquire(&rn__sched.lock);
-    rn__sched.nms--;
-    rn__check_dead();
-    rn__lock_release(&rn__sched.lock);
-}
-
 int rn__thread_create(struct rn__p *p, bool spinning) {
     if (!count_in()) {
         /* Those that block will come back for a P; only with the default limit it is a runaway program. */
@@ -178,22 +196,6 @@ int rn__thread_create(struct rn__p *p, bool spinning) {
     rn__lock_release(&rn__sched.lock);
     if (none) rn__fatal("runtime: failed to create new OS thread");
     return -EAGAIN;
-}
-
-void rn__thread_exit(struct rn__m *m) {
-    if (m->picked) rn__runq_put(m->p, m->picked);
-    m->picked = NULL;
-    if (m->p) rn__handoff(rn__release_p(m));
-    m->locked_g = NULL;
-    m->quit = false;
-    rn__tls_m = &rn__nobody;
-    rn__signal_stack_drop(m);
-    if (rn__load_relaxed(&rn__sched.keeper) == m)
-        rn__store_seq_cst(&rn__sched.keeper, (struct rn__m *)NULL);
-    rn__store_relaxed(&m->wake, 0u);
-    m_free(m);
-    count_out();
-    pthread_exit(NULL);
 }
 
 /* ---- plain threads ---- */
