@@ -40,6 +40,9 @@ typedef int64_t rn_time;
 #define RN_SEC (1000 * RN_MS)
 #define RN_TIME_MAX INT64_MAX
 
+/* For the inline paths. */
+#define RN__LIKELY(x) __builtin_expect(!!(x), 1)
+
 #define RN__CAT2(a, b) a##b
 #define RN__CAT(a, b) RN__CAT2(a, b)
 

@@ -72,11 +72,24 @@ typedef void *rn_done_chan;
 typedef rn_recv_chan(char) rn_done_chan;
 #endif
 RN_API rn_done_chan rn_ctx_done(rn_ctx *ctx);
-RN_API int rn_ctx_err(rn_ctx *ctx);
+static inline int rn_ctx_err(rn_ctx *ctx);
 RN_API const char *rn_ctx_err_text(rn_ctx *ctx);
 RN_API int rn_ctx_cause(rn_ctx *ctx);
 RN_API bool rn_ctx_deadline(rn_ctx *ctx, rn_time *t);
 RN_API void *rn_ctx_value(rn_ctx *ctx, const void *key);
+
+/* How a context begins. */
+struct rn__ctx_head {
+    const int *rn__err; /* what err tells; constant, points to an atomic */
+};
+RN_API int rn__ctx_err(rn_ctx *ctx);
+
+static inline int rn_ctx_err(rn_ctx *ctx) {
+    const struct rn__ctx_head *head = (const struct rn__ctx_head *)(const void *)ctx;
+    /* Relaxed: 0 orders nothing */
+    if (RN__LIKELY(head && __atomic_load_n(head->rn__err, __ATOMIC_RELAXED) == 0)) return 0;
+    return rn__ctx_err(ctx);
+}
 
 /*
  * Have `fn(arg)` run in a goroutine of its own once ctx is done (at once if it is). Returns a handle, to be

@@ -24,9 +24,6 @@ RN__BEGIN
 
 struct rn_ctx;
 
-/* What is likely and what is not, for the inline paths. */
-#define RN__LIKELY(x) __builtin_expect(!!(x), 1)
-
 /* --- rn_mutex ----------------------------------------------------------- */
 
 /*

@@ -39,6 +39,7 @@ struct deadline;
 enum kind { ROOT, CANCEL, DEADLINE, VALUE, WITHOUT, FUNC };
 
 struct rn_ctx {
+    struct rn__ctx_head head; /* where the node's err is, or a 0 if there is no node */
     uint32_t refs;
     uint8_t kind;
     bool listed; /* in up->below */
@@ -72,8 +73,9 @@ struct rn_ctx_func {
     void *arg;
 };
 
-static struct rn_ctx background = {.kind = ROOT};
-static struct rn_ctx todo = {.kind = ROOT};
+static const int never;
+static struct rn_ctx background = {.head = {&never}, .kind = ROOT};
+static struct rn_ctx todo = {.head = {&never}, .kind = ROOT};
 
 rn_ctx *rn_ctx_background(void) { return &background; }
 
@@ -250,6 +252,7 @@ static void *make(enum kind kind, size_t size, rn_ctx *parent) {
     c->parent = rn_ctx_ref(parent);
     c->up = kind == WITHOUT ? NULL : parent->node;
     c->node = kind == CANCEL || kind == DEADLINE ? c : c->up;
+    c->head.rn__err = c->node ? &c->node->err : &never;
     c->timed = kind == DEADLINE ? (struct deadline *)c : kind == WITHOUT ? NULL : parent->timed;
     return c;
 }
@@ -384,10 +387,10 @@ rn_done_chan rn_ctx_done(rn_ctx *c) {
 }
 
 /* Whoever set err is about to close the channel, if there is one: a matter of a few instructions. */
-int rn_ctx_err(rn_ctx *c) {
+int rn__ctx_err(rn_ctx *c) {
     need(c);
     struct rn_ctx *n = c->node;
-    int err = n ? rn__load_acquire(&n->err) : 0; /* E2: pairs with E1 */
+    int err = rn__load_acquire(c->head.rn__err); /* E2: pairs with E1 */
     if (!err) return 0;
     rn__san_acquire(&n->err);
     void *done = rn__load_acquire(&n->done);
