@@ -370,14 +370,7 @@ static bool empty(struct rn__hchan *c) {
     return rn__load_acquire(&c->qcount) == 0;
 }
 
-/*
- * Failing without the lock, as Go does. Open and then full: as a channel never opens again and
- * the fullness was seen after, there was an instant with both. (Closed is looked at first.)
- */
-int rn_chan_try_send(void *cv, const void *v) {
-    struct rn__hchan *c = cv;
-    if (unlikely(!c)) return -EAGAIN;
-    if (!rn__load_acquire(&c->closed) && full(c)) return -EAGAIN;
+static RN_NOINLINE int try_send(struct rn__hchan *c, const void *v) {
     struct rn__m *m = rn__enter();
     bool locked = rn__chan_lock(c, m);
     struct rn__g *wake = NULL;
@@ -387,32 +380,49 @@ int rn_chan_try_send(void *cv, const void *v) {
 }
 
 /*
- * Closed, then empty: so it stays. And who closed it is on its way out, as the last reference may be dropped on our word: since the
- * bias was revoked, if it closed with that, nobody has been in the lock (B3, L2: pair with who let it go).
+ * Failing without the lock, as Go does. Open and then full: as a channel never opens again and
+ * the fullness was seen after, there was an instant with both. (Closed is looked at first.)
  */
-static bool over(struct rn__hchan *c) {
-    return rn__load_acquire(&c->closed) && empty(c) && rn__load_acquire(&c->bias) == RN__SHARED &&
-           rn__load_acquire(&c->lock.word) == 0;
+int rn_chan_try_send(void *cv, const void *v) {
+    struct rn__hchan *c = cv;
+    if (unlikely(!c)) return -EAGAIN;
+    if (!rn__load_acquire(&c->closed) && full(c)) return -EAGAIN;
+    return try_send(c, v);
 }
 
 /*
- * Empty and then open: as a closed channel does not open again, it was open, too, when it was empty. Closed:
- * it may have got a last value in between, so the lock decides, or a second look.
+ * The last reference may be dropped on our word that it is closed, so who closed it must be done with it. With the lock:
+ * since the bias was revoked, if it closed with that, nobody has been in the lock (B3, L2: pair with who let it go). By the
+ * bias of our P: that was in a section of ours. Had our P been taken, by whoever closed it there, we would see that with its
+ * `closed` (P1).
  */
-int rn_chan_try_recv(void *cv, void *v) {
-    struct rn__hchan *c = cv;
-    if (unlikely(!c)) return -EAGAIN;
-    if (empty(c) && !rn__load_acquire(&c->closed)) return -EAGAIN;
-    if (rn__load_relaxed(&c->bias) == RN__SHARED && over(c)) {
-        recv_closed(c, v);
-        return -EPIPE;
-    }
+static bool left_by_its_closer(struct rn__hchan *c) {
+    struct rn__p *p = rn__load_acquire(&c->bias);
+    if (p != RN__SHARED) return p == rn__load_relaxed(&rn__arch_tls_m()->p);
+    return rn__load_acquire(&c->lock.word) == 0;
+}
+
+static RN_NOINLINE int try_recv(struct rn__hchan *c, void *v) {
     struct rn__m *m = rn__enter();
     bool locked = rn__chan_lock(c, m);
     struct rn__g *wake = NULL;
     enum rn__outcome out = recv_locked(c, v, &wake);
     finish(c, m, locked, wake);
     return out == RN__DONE ? 0 : out == RN__CLOSED ? -EPIPE : -EAGAIN;
+}
+
+/*
+ * Empty and then open: as a closed channel does not open again, it was open, too, when it was empty. Closed:
+ * it may have got a last value in between, so a second look decides: closed and then empty stays so.
+ */
+int rn_chan_try_recv(void *cv, void *v) {
+    struct rn__hchan *c = cv;
+    if (unlikely(!c)) return -EAGAIN;
+    if (!empty(c)) return try_recv(c, v);
+    if (!rn__load_acquire(&c->closed)) return -EAGAIN;
+    if (!empty(c) || !left_by_its_closer(c)) return try_recv(c, v);
+    recv_closed(c, v);
+    return -EPIPE;
 }
 
 /* ---- close ---- */
