@@ -332,10 +332,52 @@ RN_INLINE void finish(struct rn__hchan *c, struct rn__m *m, bool locked, struct 
     rn__leave(m);
 }
 
-void rn_chan_send(void *cv, const void *v) {
-    struct rn__hchan *c = cv;
-    if (unlikely(!c)) rn__block_forever(RN__WAIT_SEND_NIL);
-    struct rn__m *m = rn__enter();
+/*
+ * Into or out of the buffer of a channel that is our P's own and on which nobody waits: what most operations on buffered
+ * channels are. In a section. False: it is another case, and nothing is done. It calls nothing, so that there is no frame to
+ * be made.
+ */
+RN_INLINE bool own_and_open(struct rn__hchan *c, struct rn__m *m) {
+    return likely(rn__load_relaxed(&c->bias) == m->p && !c->closed && !rn__sanitized &&
+                  !rn__chaos(2));
+}
+
+RN_INLINE bool copy_at_once(struct rn__hchan *c, void *to, const void *from) {
+    if (likely(c->elemsize == 8))
+        memcpy(to, from, 8);
+    else if (c->elemsize == 4)
+        memcpy(to, from, 4);
+    else if (c->elemsize == 1)
+        memcpy(to, from, 1);
+    else
+        return c->elemsize == 0;
+    return true;
+}
+
+RN_INLINE bool put_at_once(struct rn__hchan *c, struct rn__m *m, const void *v) {
+    if (rn__load_relaxed(&c->qcount) == c->dataqsiz || !own_and_open(c, m) || c->recvq.first)
+        return false;
+    if (!copy_at_once(c, slot(c, c->sendx), v)) return false;
+    c->sendx = after(c, c->sendx);
+    rn__store_release(&c->qcount, c->qcount + 1); /* Q2 */
+    return true;
+}
+
+RN_INLINE bool get_at_once(struct rn__hchan *c, struct rn__m *m, void *v) {
+    if (rn__load_relaxed(&c->qcount) == 0 || !own_and_open(c, m) || c->sendq.first) return false;
+    if (v && !copy_at_once(c, v, slot(c, c->recvx))) return false;
+    c->recvx = after(c, c->recvx);
+    rn__store_release(&c->qcount, c->qcount - 1); /* Q2 */
+    return true;
+}
+
+/* rn__enter, if that is but a store and a look. */
+RN_INLINE bool enter_at_once(struct rn__m *m) {
+    rn__section_open(m);
+    return likely(rn__load_acquire(&m->claim) == RN__FREE); /* B1, C1 */
+}
+
+static RN_NOINLINE void send_in(struct rn__hchan *c, struct rn__m *m, const void *v) {
     bool locked = rn__chan_lock(c, m);
     struct rn__g *wake = NULL;
     enum rn__outcome out = send_locked(c, v, &wake);
@@ -347,16 +389,43 @@ void rn_chan_send(void *cv, const void *v) {
     if (unlikely(out == RN__CLOSED)) rn__panic("send on closed channel");
 }
 
-bool rn_chan_recv(void *cv, void *v) {
+static RN_COLD void enter_and_send(struct rn__hchan *c, const void *v) {
+    if (!c) rn__block_forever(RN__WAIT_SEND_NIL);
+    send_in(c, rn__enter(), v);
+}
+
+void rn_chan_send(void *cv, const void *v) {
     struct rn__hchan *c = cv;
-    if (unlikely(!c)) rn__block_forever(RN__WAIT_RECV_NIL);
-    struct rn__m *m = rn__enter();
+    struct rn__m *m = rn__arch_tls_m();
+    if (unlikely(!c || !enter_at_once(m)))
+        enter_and_send(c, v);
+    else if (put_at_once(c, m, v))
+        rn__leave(m);
+    else
+        send_in(c, m, v);
+}
+
+static RN_NOINLINE bool recv_in(struct rn__hchan *c, struct rn__m *m, void *v) {
     bool locked = rn__chan_lock(c, m);
     struct rn__g *wake = NULL;
     enum rn__outcome out = recv_locked(c, v, &wake);
     if (out == RN__WOULD_BLOCK) return wait(c, m, locked, v, false);
     finish(c, m, locked, wake);
     return out == RN__DONE;
+}
+
+static RN_COLD bool enter_and_recv(struct rn__hchan *c, void *v) {
+    if (!c) rn__block_forever(RN__WAIT_RECV_NIL);
+    return recv_in(c, rn__enter(), v);
+}
+
+bool rn_chan_recv(void *cv, void *v) {
+    struct rn__hchan *c = cv;
+    struct rn__m *m = rn__arch_tls_m();
+    if (unlikely(!c || !enter_at_once(m))) return enter_and_recv(c, v);
+    if (!get_at_once(c, m, v)) return recv_in(c, m, v);
+    rn__leave(m);
+    return true;
 }
 
 /* Would a send block? A glance: true only if it would have at some instant during the call. */
