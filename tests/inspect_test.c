@@ -98,18 +98,31 @@ TEST_GO(a_thread_may_dump) {
     free(s);
 }
 
-TEST_GO(equal_stacks_are_shown_once_if_there_are_thousands) {
+static void select_from(rn_chan(int) c) {
+    rn_chan(int) mine = rn_make(int, 0);
+    rn_case k[] = {rn_on_recv(c, NULL), rn_on_recv(mine, NULL)};
+    rn_select_n(k, 2, 0);
+    rn_unref(mine);
+}
+
+static void show_once(void (*fn)(rn_chan(int)), const char *state) {
     long n = scaled(20000);
     if (n < 1500) n = 1500;
     rn_chan(int) c = rn_make(int, 0);
-    for (long i = 0; i < n; i++) CHECK_EQ(rn_go(receive, c), 0);
+    for (long i = 0; i < n; i++) CHECK_EQ(rn_go(fn, c), 0);
     wait_parked(n);
     char *s = dump(), all[64];
-    snprintf(all, sizeof all, "... (%ld in all) [chan receive]", n);
+    snprintf(all, sizeof all, "... (%ld in all) [%s]", n, state);
     CHECK_EQ(count(s, all), 1);
     CHECK_EQ(count(s, "\ngoroutine"), 2);
     free(s);
     for (long i = 0; i < n; i++) rn_send(c, 1);
+}
+
+TEST_GO(equal_stacks_are_shown_once_if_there_are_thousands) {
+    show_once(receive, "chan receive");
+    wait_gone();
+    show_once(select_from, "select");
 }
 
 static void pass_on(rn_chan(long) from, rn_chan(long) to) {

@@ -371,13 +371,20 @@ RN_INLINE bool get_at_once(struct rn__hchan *c, struct rn__m *m, void *v) {
     return true;
 }
 
-/* rn__enter, if that is but a store and a look. */
+/* rn__enter in two halves, as the second may call something. */
 RN_INLINE bool enter_at_once(struct rn__m *m) {
     rn__section_open(m);
     return likely(rn__load_acquire(&m->claim) == RN__FREE); /* B1, C1 */
 }
 
-static RN_NOINLINE void send_in(struct rn__hchan *c, struct rn__m *m, const void *v) {
+/* A claim that came since is waited for, too, though we are inside: nothing was done. */
+RN_INLINE struct rn__m *enter_after_all(struct rn__m *m) {
+    return unlikely(rn__load_acquire(&m->claim) != RN__FREE) ? rn__enter_slow(m) : m; /* C1 */
+}
+
+static RN_NOINLINE void send(struct rn__hchan *c, struct rn__m *m, const void *v) {
+    if (unlikely(!c)) rn__block_forever(RN__WAIT_SEND_NIL);
+    m = enter_after_all(m);
     bool locked = rn__chan_lock(c, m);
     struct rn__g *wake = NULL;
     enum rn__outcome out = send_locked(c, v, &wake);
@@ -389,23 +396,18 @@ static RN_NOINLINE void send_in(struct rn__hchan *c, struct rn__m *m, const void
     if (unlikely(out == RN__CLOSED)) rn__panic("send on closed channel");
 }
 
-static RN_COLD void enter_and_send(struct rn__hchan *c, const void *v) {
-    if (!c) rn__block_forever(RN__WAIT_SEND_NIL);
-    send_in(c, rn__enter(), v);
-}
-
 void rn_chan_send(void *cv, const void *v) {
     struct rn__hchan *c = cv;
     struct rn__m *m = rn__arch_tls_m();
-    if (unlikely(!c || !enter_at_once(m)))
-        enter_and_send(c, v);
-    else if (put_at_once(c, m, v))
+    if (c && enter_at_once(m) && put_at_once(c, m, v))
         rn__leave(m);
     else
-        send_in(c, m, v);
+        send(c, m, v);
 }
 
-static RN_NOINLINE bool recv_in(struct rn__hchan *c, struct rn__m *m, void *v) {
+static RN_NOINLINE bool recv(struct rn__hchan *c, struct rn__m *m, void *v) {
+    if (unlikely(!c)) rn__block_forever(RN__WAIT_RECV_NIL);
+    m = enter_after_all(m);
     bool locked = rn__chan_lock(c, m);
     struct rn__g *wake = NULL;
     enum rn__outcome out = recv_locked(c, v, &wake);
@@ -414,16 +416,10 @@ static RN_NOINLINE bool recv_in(struct rn__hchan *c, struct rn__m *m, void *v) {
     return out == RN__DONE;
 }
 
-static RN_COLD bool enter_and_recv(struct rn__hchan *c, void *v) {
-    if (!c) rn__block_forever(RN__WAIT_RECV_NIL);
-    return recv_in(c, rn__enter(), v);
-}
-
 bool rn_chan_recv(void *cv, void *v) {
     struct rn__hchan *c = cv;
     struct rn__m *m = rn__arch_tls_m();
-    if (unlikely(!c || !enter_at_once(m))) return enter_and_recv(c, v);
-    if (!get_at_once(c, m, v)) return recv_in(c, m, v);
+    if (!c || !enter_at_once(m) || !get_at_once(c, m, v)) return recv(c, m, v);
     rn__leave(m);
     return true;
 }

@@ -2,7 +2,8 @@
 /*
  * select.c: one of several channel operations, or a time.
  *
- * If one look finds a case ready, that channel alone is locked, and it is done ("the short way"). Else, as in Go: look at the cases
+ * If one look finds a case ready, that channel alone is locked, and it is done ("the short way"); if it finds none, and all
+ * channels are ours, so that nothing can change, it waits at once. Else, as in Go: look at the cases
  * in random order, with all channels locked, so that it is seen at one instant that none is ready; then wait in all queues. Whoever
  * serves one of the waiters claims the select (g->select_done 0 -> 1) and takes out the others on the same channel; the woken one takes the rest out of their queues, each in O(1).
  *
@@ -296,14 +297,15 @@ static struct verdict wait_timed(struct sel *s, struct rn__m *m) {
     return v;
 }
 
-static struct verdict wait_untimed(struct sel *s, struct rn__m *m) {
+/* True: one was ready. False: none is, and all channels are locked. */
+static bool found(struct sel *s, struct rn__m *m, struct verdict *v) {
     struct rn__g *wake = NULL;
     lock_all(s, m);
-    struct verdict v = look(s, &wake);
-    if (v.index < 0) return wait(s, m);
+    *v = look(s, &wake);
+    if (v->index < 0) return false;
     unlock_all(s);
     if (wake) rn__ready_on(m, wake);
-    return v;
+    return true;
 }
 
 /* ---- the operation ---- */
@@ -325,20 +327,29 @@ static bool time_wins(struct sel *s, int flags) {
     return false; /* only if no channel before it is ready */
 }
 
-static struct verdict choose(struct sel *s, int flags) {
+enum way { SHORT, WAITING, LONG };
+
+static struct verdict choose_timed(struct sel *s, int flags, struct rn__m *m) {
+    bool timed = s->when != RN_TIME_MAX;
+    struct verdict v = attempt(s, m);
+    if (v.index >= 0) return v;
+    if (timed && rn__now() >= s->when) return (struct verdict){s->when_index, RN__DONE};
+    if (flags & RN_DEFAULT) return v;
+    return wait_timed(s, rn__arch_tls_m());
+}
+
+/* All that wait for channels alone do so in one place, whatever the way: dumps show equal stacks once. */
+static struct verdict choose(struct sel *s, int flags, enum way way) {
     struct rn__m *m = rn__arch_tls_m();
+    struct verdict v;
     s->g = m->g;
     s->bound = INT32_MAX;
-    if (time_wins(s, flags)) return (struct verdict){s->when_index, RN__DONE};
-    bool timed = s->when != RN_TIME_MAX;
-    if (timed || flags & RN_DEFAULT) {
-        struct verdict v = attempt(s, m);
-        if (v.index >= 0) return v;
-        if (timed && rn__now() >= s->when) return (struct verdict){s->when_index, RN__DONE};
-        if (flags & RN_DEFAULT) return v;
-        return wait_timed(s, rn__arch_tls_m());
+    if (way == LONG) {
+        if (time_wins(s, flags)) return (struct verdict){s->when_index, RN__DONE};
+        if (s->when != RN_TIME_MAX || flags & RN_DEFAULT) return choose_timed(s, flags, m);
+        if (found(s, m, &v)) return v;
     }
-    return wait_untimed(s, m);
+    return wait(s, m);
 }
 
 /* ---- the short way ---- */
@@ -383,44 +394,50 @@ RN_INLINE struct glance glance(struct rn__m *m, const rn_case *cases, size_t n, 
  * One look decides, and chance is asked only where several are ready. If all channels are ours, the section is the lock. If not,
  * only the chosen channel is locked, and must still be ready then: an operation on one channel, chosen among those that could be done a moment ago,
  * as chance would have. Not in order, where one that became ready meanwhile may come before it; and to find none takes all locks, but
- * where all are ours. False: it takes the long way, nothing was done.
+ * where all are ours. WAITING: all are ours, and none is ready. LONG: it takes the long way. Nothing was done then.
  */
-static bool choose_quickly(struct rn__m *m, const rn_case *cases, size_t n, int flags,
-                           struct verdict *v) {
+static enum way choose_quickly(struct rn__m *m, const rn_case *cases, size_t n, int flags,
+                               struct verdict *v) {
     struct glance l = glance(m, cases, n, flags & RN_INORDER);
     *v = (struct verdict){l.index, RN__WOULD_BLOCK};
-    if (l.index < 0) return flags & RN_DEFAULT && !l.foreign && l.when == RN_TIME_MAX;
-    if (l.foreign && flags & RN_INORDER && l.seen > 1) return false;
-    if (l.when != RN_TIME_MAX && l.when <= rn__now()) return false;
+    if (l.index < 0) {
+        if (l.foreign || l.when != RN_TIME_MAX) return LONG;
+        return flags & RN_DEFAULT ? SHORT : WAITING;
+    }
+    if (l.foreign && flags & RN_INORDER && l.seen > 1) return LONG;
+    if (l.when != RN_TIME_MAX && l.when <= rn__now()) return LONG;
     struct rn__g *wake = NULL;
     struct rn__hchan *c = cases[l.index].chan;
     bool locked = rn__chan_lock(c, m);
     v->out = try_case(&cases[l.index], &wake);
     rn__chan_unlock(c, locked);
     if (wake) rn__ready_on(m, wake);
-    return v->out != RN__WOULD_BLOCK; /* others were faster, or had served all its waiters */
+    return v->out != RN__WOULD_BLOCK ? SHORT
+                                     : LONG; /* others were faster, or had served all its waiters */
 }
 
-/* Inside; leaves. */
-static struct verdict choose_with(struct entry *e, const rn_case *cases, size_t n, int flags) {
+/* Inside; leaves. WAITING: in the section in which that was seen. */
+static struct verdict choose_with(struct entry *e, const rn_case *cases, size_t n, int flags,
+                                  enum way way) {
     struct sel s;
     s.e = e;
-    set_up(&s, cases, n, flags);
-    struct verdict v = choose(&s, flags);
+    set_up(&s, cases, n, way == WAITING ? RN_INORDER : flags);
+    struct verdict v = choose(&s, flags, way);
     rn__leave(rn__arch_tls_m());
     return v;
 }
 
-static RN_NOINLINE struct verdict choose_on_stack(const rn_case *cases, size_t n, int flags) {
+static RN_NOINLINE struct verdict choose_on_stack(const rn_case *cases, size_t n, int flags,
+                                                  enum way way) {
     struct entry e[n ? n : 1];
-    return choose_with(e, cases, n, flags);
+    return choose_with(e, cases, n, flags, way);
 }
 
 static RN_NOINLINE struct verdict choose_on_heap(const rn_case *cases, size_t n, int flags) {
     struct entry *e = malloc(n * sizeof *e);
     if (!e) rn__panic("select: out of memory");
     rn__in();
-    struct verdict v = choose_with(e, cases, n, flags);
+    struct verdict v = choose_with(e, cases, n, flags, LONG);
     free(e);
     return v;
 }
@@ -429,11 +446,12 @@ static struct verdict select_cases(const rn_case *cases, size_t n, int flags) {
     struct verdict v;
     if (unlikely(n > MAX_CASES)) rn__panic("select: too many cases");
     struct rn__m *m = rn__enter();
-    if (choose_quickly(m, cases, n, flags, &v)) {
+    enum way way = choose_quickly(m, cases, n, flags, &v);
+    if (way == SHORT) {
         rn__leave(m);
         return v;
     }
-    if (n <= ON_STACK) return choose_on_stack(cases, n, flags);
+    if (n <= ON_STACK) return choose_on_stack(cases, n, flags, rn__chaos(2) ? LONG : way);
     rn__leave(m);
     return choose_on_heap(cases, n, flags);
 }
