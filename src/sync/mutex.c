@@ -22,6 +22,8 @@
  * A waiter that was woken and lost queues in the order of its first coming, so it is the first again. Go turns the
  * whole mutex to hand-off until a waiter younger than 1 ms comes; deciding at each unlock by the age of the first waiter
  * is the same without a mode: STARVING lasts for one hand-off, and is needed only where somebody barges in between.
+ *
+ * models/mutex.pml is this for Spin.
  */
 #include <runnel/go.h>
 #include <runnel/sync.h>

@@ -19,6 +19,8 @@
  *
  * RW1 is what a writer did, for all after it. RW2 is what a reader did, for the next writer: a reader's release is a
  * read-modify-write, so the writer that reads the last one acquires them all.
+ *
+ * models/rwmutex.pml is this for Spin.
  */
 #include <runnel/sync.h>
 

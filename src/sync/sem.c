@@ -11,6 +11,8 @@
  * only if somebody is queued there, as with the mutex.
  *
  * A request for more than the size is not queued, as in Go: it would hold up all others for ever.
+ *
+ * models/sem.pml is this for Spin.
  */
 #include <errno.h>
 #include <runnel/context.h>
