@@ -2,13 +2,13 @@
 /*
  * sysmon.c: the thread that sees to it that nothing starves. It runs without a P.
  *
- * Every 20 us at first, backing off to 10 ms while there is nothing to do for it (that a slice is over is no reason to
- * come more often), it looks at each P that has an M. A P whose tick stood still since the last look runs one goroutine.
- * If others wait to run in its place and it runs for 10 ms, or its thread blocks in the kernel (its CPU clock stands
- * still, and the kernel says that it does not just wait for a core), the P is taken and handed to another M; the
- * goroutine goes on without one, and queues for one at its next need (claim.c). Nothing is sent to the thread; it never
- * notices. Where all other Ps are busy, one that blocks loses its P before anybody waits; one that computes keeps it: it
- * may be using it, and who comes is seen within 10 ms.
+ * Every 20 us at first, backing off to 10 ms while there is nothing to do for it (that one which computes has had its slice
+ * is no reason to come more often), it looks at each P that has an M. A P whose tick stood still since the last look runs
+ * one goroutine. If others wait to run in its place and it runs for 10 ms, or its thread blocks in the kernel (its CPU
+ * clock stands still, and the kernel says that it does not just wait for a core), the P is taken and handed to another M;
+ * the goroutine goes on without one, and queues for one at its next need (claim.c). Nothing is sent to the thread; it
+ * never notices. Where all other Ps are busy, one that blocks loses its P before anybody waits; one that computes keeps it:
+ * it may be using it, and who comes is seen within 10 ms.
  *
  * A P that runs one long goroutine while others wait in its queue, and another P is idle: an M is
  * woken to steal them, the run-next one too.
@@ -125,8 +125,8 @@ static bool look_at(struct rn__p *p, rn_time now) {
     if (help(p)) return true;
     bool now_wanted = wanted(p);
     if (now_wanted && now - p->seen_when >= SLICE_MS * RN_MS) {
-        retake(p);
-        return false;
+        bool computes = kernel_state(m) == 'R';
+        return retake(p) && !computes;
     }
     return (now_wanted || scarce()) && blocked(p, m) && retake(p);
 }
