@@ -431,8 +431,9 @@ static bool full(struct rn__hchan *c) {
 }
 
 static bool empty(struct rn__hchan *c) {
-    if (c->dataqsiz == 0) return !rn__load_acquire(&c->sendq.first);
-    return rn__load_acquire(&c->qcount) == 0;
+    uintptr_t there = c->dataqsiz == 0 ? (uintptr_t)rn__load_acquire(&c->sendq.first)
+                                       : rn__load_acquire(&c->qcount);
+    return there == 0;
 }
 
 static RN_NOINLINE int try_send(struct rn__hchan *c, const void *v) {
@@ -484,7 +485,7 @@ int rn_chan_try_recv(void *cv, void *v) {
     struct rn__hchan *c = cv;
     if (unlikely(!c)) return -EAGAIN;
     if (!empty(c)) return try_recv(c, v);
-    if (!rn__load_acquire(&c->closed)) return -EAGAIN;
+    if (likely(!rn__load_acquire(&c->closed))) return -EAGAIN;
     if (!empty(c) || !left_by_its_closer(c)) return try_recv(c, v);
     recv_closed(c, v);
     return -EPIPE;
