@@ -633,8 +633,9 @@ static void run_locked(struct rn__m *m, struct rn__g *g) {
 
 void rn__schedule(struct rn__m *m) {
     for (;;) {
-        rn__store_release(&m->inside, (uint32_t)RN__SCHED); /* I3: ends a biased section, too */
+        /* Still in the section, so that who revokes a bias finds the one that parked waiting (rn__parked). */
         rn__run_after(m);
+        rn__store_release(&m->inside, (uint32_t)RN__SCHED); /* I3: ends a biased section, too */
         if (unlikely(m->quit)) return;
         struct rn__g *g = m->locked_g ? wait_for_locked(m) : find(m);
         if (unlikely(!g)) return;
