@@ -795,6 +795,19 @@ TEST_GO(dropped_by_a_try_that_sees_it_closed) {
     }
 }
 
+static void just_close(rn_chan(int) c) { rn_close(c); }
+
+/* The closer's processor has it to itself: the other only ever glances at it. */
+TEST_GO(dropped_by_a_try_that_sees_it_closed_by_its_own) {
+    for (long i = scaled(4000); i > 0; i--) {
+        rn_chan(int) c = rn_make(int, i % 2);
+        rn_go(just_close, c);
+        while (rn_try_recv(c, NULL) != -EPIPE)
+            if (rn_procs(0) == 1) rn_yield();
+        rn_unref(c);
+    }
+}
+
 /*
  * One reference for both sides: whoever sees the last communication drops it while the other, who
  * holds none, is still in its call. For ASan and TSan to judge.
