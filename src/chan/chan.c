@@ -87,11 +87,9 @@ RN_UNSEEN static void zero(struct rn__hchan *c, void *v) {
     }
 }
 
-/* The usual sizes as constants: a load and a store. */
-RN_INLINE void copy(struct rn__hchan *c, void *to, const void *from) {
-    if (unlikely(rn__sanitized))
-        copy_unseen(to, from, c->elemsize);
-    else if (likely(c->elemsize == 8))
+/* The usual sizes as constants: a load and a store. False: another size, nothing is done. */
+RN_INLINE bool copy_at_once(struct rn__hchan *c, void *to, const void *from) {
+    if (likely(c->elemsize == 8))
         memcpy(to, from, 8);
     else if (c->elemsize == 4)
         memcpy(to, from, 4);
@@ -100,12 +98,31 @@ RN_INLINE void copy(struct rn__hchan *c, void *to, const void *from) {
     else if (c->elemsize == 1)
         memcpy(to, from, 1);
     else
+        return c->elemsize == 0;
+    return true;
+}
+
+RN_INLINE void copy(struct rn__hchan *c, void *to, const void *from) {
+    if (unlikely(rn__sanitized))
+        copy_unseen(to, from, c->elemsize);
+    else if (!copy_at_once(c, to, from))
         memcpy(to, from, c->elemsize);
 }
 
 RN_INLINE char *slot(struct rn__hchan *c, size_t i) { return c->buf + i * c->elemsize; }
 
 RN_INLINE size_t after(struct rn__hchan *c, size_t i) { return i + 1 == c->dataqsiz ? 0 : i + 1; }
+
+/* The slot at sendx is filled; the one at recvx is free. Q2: glanced at by try forms */
+RN_INLINE void filled(struct rn__hchan *c) {
+    c->sendx = after(c, c->sendx);
+    rn__store_release(&c->qcount, c->qcount + 1); /* Q2 */
+}
+
+RN_INLINE void freed(struct rn__hchan *c) {
+    c->recvx = after(c, c->recvx);
+    rn__store_release(&c->qcount, c->qcount - 1); /* Q2 */
+}
 
 /* ---- TSan ---- */
 
@@ -238,8 +255,7 @@ RN_INLINE enum rn__outcome send_locked(struct rn__hchan *c, const void *v, struc
     if (c->qcount == c->dataqsiz) return RN__WOULD_BLOCK;
     if (unlikely(rn__sanitized)) san_slot_op(c, c->sendx, NULL);
     copy(c, slot(c, c->sendx), v);
-    c->sendx = after(c, c->sendx);
-    rn__store_release(&c->qcount, c->qcount + 1); /* Q2: glanced at by try forms */
+    filled(c);
     return RN__DONE;
 }
 
@@ -280,8 +296,7 @@ RN_INLINE enum rn__outcome recv_locked(struct rn__hchan *c, void *v, struct rn__
     if (c->qcount == 0) return RN__WOULD_BLOCK;
     if (unlikely(rn__sanitized)) san_slot_op(c, c->recvx, NULL);
     if (v) copy(c, v, slot(c, c->recvx));
-    c->recvx = after(c, c->recvx);
-    rn__store_release(&c->qcount, c->qcount - 1); /* Q2 */
+    freed(c);
     return RN__DONE;
 }
 
@@ -342,42 +357,22 @@ RN_INLINE bool own_and_open(struct rn__hchan *c, struct rn__m *m) {
                   !rn__chaos(2));
 }
 
-RN_INLINE bool copy_at_once(struct rn__hchan *c, void *to, const void *from) {
-    if (likely(c->elemsize == 8))
-        memcpy(to, from, 8);
-    else if (c->elemsize == 4)
-        memcpy(to, from, 4);
-    else if (c->elemsize == 1)
-        memcpy(to, from, 1);
-    else
-        return c->elemsize == 0;
-    return true;
-}
-
 RN_INLINE bool put_at_once(struct rn__hchan *c, struct rn__m *m, const void *v) {
     if (rn__load_relaxed(&c->qcount) == c->dataqsiz || !own_and_open(c, m) || c->recvq.first)
         return false;
     if (!copy_at_once(c, slot(c, c->sendx), v)) return false;
-    c->sendx = after(c, c->sendx);
-    rn__store_release(&c->qcount, c->qcount + 1); /* Q2 */
+    filled(c);
     return true;
 }
 
 RN_INLINE bool get_at_once(struct rn__hchan *c, struct rn__m *m, void *v) {
     if (rn__load_relaxed(&c->qcount) == 0 || !own_and_open(c, m) || c->sendq.first) return false;
     if (v && !copy_at_once(c, v, slot(c, c->recvx))) return false;
-    c->recvx = after(c, c->recvx);
-    rn__store_release(&c->qcount, c->qcount - 1); /* Q2 */
+    freed(c);
     return true;
 }
 
-/* rn__enter in two halves, as the second may call something. */
-RN_INLINE bool enter_at_once(struct rn__m *m) {
-    rn__section_open(m);
-    return likely(rn__load_acquire(&m->claim) == RN__FREE); /* B1, C1 */
-}
-
-/* A claim that came since is waited for, too, though we are inside: nothing was done. */
+/* The rest of entering. A claim that came since is waited for, too, though we are inside: nothing was done. */
 RN_INLINE struct rn__m *enter_after_all(struct rn__m *m) {
     return unlikely(rn__load_acquire(&m->claim) != RN__FREE) ? rn__enter_slow(m) : m; /* C1 */
 }
@@ -399,7 +394,7 @@ static RN_NOINLINE void send(struct rn__hchan *c, struct rn__m *m, const void *v
 void rn_chan_send(void *cv, const void *v) {
     struct rn__hchan *c = cv;
     struct rn__m *m = rn__arch_tls_m();
-    if (c && enter_at_once(m) && put_at_once(c, m, v))
+    if (c && rn__enter_at_once(m) && put_at_once(c, m, v))
         rn__leave(m);
     else
         send(c, m, v);
@@ -419,7 +414,7 @@ static RN_NOINLINE bool recv(struct rn__hchan *c, struct rn__m *m, void *v) {
 bool rn_chan_recv(void *cv, void *v) {
     struct rn__hchan *c = cv;
     struct rn__m *m = rn__arch_tls_m();
-    if (!c || !enter_at_once(m) || !get_at_once(c, m, v)) return recv(c, m, v);
+    if (!c || !rn__enter_at_once(m) || !get_at_once(c, m, v)) return recv(c, m, v);
     rn__leave(m);
     return true;
 }

@@ -184,14 +184,15 @@ static struct verdict look(const struct sel *s, struct rn__g **wake) {
     return (struct verdict){-1, RN__WOULD_BLOCK};
 }
 
-/* Lock, look, unlock, wake. */
-static struct verdict attempt(struct sel *s, struct rn__m *m) {
+/* True: one was ready. False: none is, and all channels are locked. */
+static bool found(struct sel *s, struct rn__m *m, struct verdict *v) {
     struct rn__g *wake = NULL;
     lock_all(s, m);
-    struct verdict v = look(s, &wake);
+    *v = look(s, &wake);
+    if (v->index < 0) return false;
     unlock_all(s);
     if (wake) rn__ready_on(m, wake);
-    return v;
+    return true;
 }
 
 /* ---- waiting ---- */
@@ -281,31 +282,13 @@ static struct verdict wait(struct sel *s, struct rn__m *m) {
 
 /* None was ready at the first look. Time cases need an alarm before the channels are locked again. */
 static struct verdict wait_timed(struct sel *s, struct rn__m *m) {
-    struct rn__g *wake = NULL;
+    struct verdict v;
     s->rang = 0;
     s->timer = (struct rn__timer){0};
     rn__timer_arm(&s->timer, s->when, ring, s);
-    lock_all(s, m);
-    struct verdict v = look(s, &wake);
-    if (v.index < 0) {
-        v = wait(s, m);
-    } else {
-        unlock_all(s);
-        if (wake) rn__ready_on(m, wake);
-    }
+    if (!found(s, m, &v)) v = wait(s, m);
     rn__timer_disarm(&s->timer);
     return v;
-}
-
-/* True: one was ready. False: none is, and all channels are locked. */
-static bool found(struct sel *s, struct rn__m *m, struct verdict *v) {
-    struct rn__g *wake = NULL;
-    lock_all(s, m);
-    *v = look(s, &wake);
-    if (v->index < 0) return false;
-    unlock_all(s);
-    if (wake) rn__ready_on(m, wake);
-    return true;
 }
 
 /* ---- the operation ---- */
@@ -329,11 +312,13 @@ static bool time_wins(struct sel *s, int flags) {
 
 enum way { SHORT, WAITING, LONG };
 
-static struct verdict choose_timed(struct sel *s, int flags, struct rn__m *m) {
-    bool timed = s->when != RN_TIME_MAX;
-    struct verdict v = attempt(s, m);
-    if (v.index >= 0) return v;
-    if (timed && rn__now() >= s->when) return (struct verdict){s->when_index, RN__DONE};
+/* With a time or RN_DEFAULT: a first look may be all. */
+static struct verdict look_first(struct sel *s, int flags, struct rn__m *m) {
+    struct verdict v;
+    if (found(s, m, &v)) return v;
+    unlock_all(s);
+    if (s->when != RN_TIME_MAX && rn__now() >= s->when)
+        return (struct verdict){s->when_index, RN__DONE};
     if (flags & RN_DEFAULT) return v;
     return wait_timed(s, rn__arch_tls_m());
 }
@@ -346,7 +331,7 @@ static struct verdict choose(struct sel *s, int flags, enum way way) {
     s->bound = INT32_MAX;
     if (way == LONG) {
         if (time_wins(s, flags)) return (struct verdict){s->when_index, RN__DONE};
-        if (s->when != RN_TIME_MAX || flags & RN_DEFAULT) return choose_timed(s, flags, m);
+        if (s->when != RN_TIME_MAX || flags & RN_DEFAULT) return look_first(s, flags, m);
         if (found(s, m, &v)) return v;
     }
     return wait(s, m);

@@ -252,13 +252,17 @@ void rn__poll_begins(const struct rn__poll_hooks *hooks);
 
 struct rn__m *rn__enter_slow(struct rn__m *m) RN_HIDDEN;
 
-RN_INLINE struct rn__m *rn__enter(void) {
-    struct rn__m *m = rn__arch_tls_m();
+/* Enter, if that is but a store and a look. False: rn__enter_slow is to be called before anything else. */
+RN_INLINE bool rn__enter_at_once(struct rn__m *m) {
     rn__store_relaxed(&m->inside, (uint32_t)RN__OP);
     rn__barrier_light(); /* B1: pairs with the heavy fence in rn__claim_p */
     /* C1: pairs with C2 in rn__unclaim_m and rn__take_p: what the claimant did to our P */
-    if (unlikely(rn__load_acquire(&m->claim) != RN__FREE)) m = rn__enter_slow(m);
-    return m;
+    return likely(rn__load_acquire(&m->claim) == RN__FREE);
+}
+
+RN_INLINE struct rn__m *rn__enter(void) {
+    struct rn__m *m = rn__arch_tls_m();
+    return rn__enter_at_once(m) ? m : rn__enter_slow(m);
 }
 
 /* `m` is the thread's own: read anew after anything that may have switched. */
