@@ -252,10 +252,18 @@ void rn__poll_begins(const struct rn__poll_hooks *hooks);
 
 struct rn__m *rn__enter_slow(struct rn__m *m) RN_HIDDEN;
 
-/* Enter, if that is but a store and a look. False: rn__enter_slow is to be called before anything else. */
-RN_INLINE bool rn__enter_at_once(struct rn__m *m) {
+/*
+ * Begin a section in which what is biased to our P is ours alone; it lasts until the M leaves, switches, or waits
+ * for a lock. Before the bias is looked at.
+ */
+RN_INLINE void rn__section_open(struct rn__m *m) {
     rn__store_relaxed(&m->inside, (uint32_t)RN__OP);
-    rn__barrier_light(); /* B1: pairs with the heavy fence in rn__claim_p */
+    rn__barrier_light(); /* B1, B2: pairs with the heavy fences in rn__claim_p and of a revoker */
+}
+
+/* Enter, if that is but a section and a look. False: rn__enter_slow is to be called before anything else. */
+RN_INLINE bool rn__enter_at_once(struct rn__m *m) {
+    rn__section_open(m);
     /* C1: pairs with C2 in rn__unclaim_m and rn__take_p: what the claimant did to our P */
     return likely(rn__load_acquire(&m->claim) == RN__FREE);
 }
@@ -269,15 +277,6 @@ RN_INLINE struct rn__m *rn__enter(void) {
 RN_INLINE void rn__leave(struct rn__m *m) {
     rn__store_release(&m->inside, (uint32_t)RN__OUTSIDE); /* I1: pairs with I2 in rn__claim_p */
     rn__chaos_yield(16);
-}
-
-/*
- * Begin a section in which what is biased to our P is ours alone; it lasts until the M leaves, switches, or waits
- * for a lock. Before the bias is looked at.
- */
-RN_INLINE void rn__section_open(struct rn__m *m) {
-    rn__store_relaxed(&m->inside, (uint32_t)RN__OP);
-    rn__barrier_light(); /* B2: pairs with the heavy fence of a revoker */
 }
 
 /* ---- claims (sched/claim.c) ---- */
