@@ -234,7 +234,7 @@ extern struct rn__m rn__nobody RN_HIDDEN;
 /* What descriptors add to the idle path (sched/poll.c); NULL until the first is waited for. */
 struct rn__poll_hooks {
     bool (*active)(void);             /* does anybody wait for a descriptor? */
-    int (*poll)(rn_duration timeout); /* make ready who can go on; returns how many; inside */
+    int (*poll)(rn_duration timeout); /* make ready who can go on; see rn__poll; inside */
     void (*wake)(void);               /* interrupt a poll with a time-out */
 };
 extern const struct rn__poll_hooks *rn__poll_hooks;
@@ -348,7 +348,7 @@ uint32_t rn__runq_length(struct rn__p *p);
 bool rn__runq_empty(struct rn__p *p);
 void rn__global_put(struct rn__g *g);
 void rn__global_init(void);
-bool rn__runq_put_list(struct rn__p *p, struct rn__glist *l);
+void rn__runq_put_list(struct rn__p *p, struct rn__glist *l);
 struct rn__g *rn__global_get(struct rn__p *p);
 /* What a thief may take: from rings in which one waits long, from any; and what is in run-next. */
 struct rn__search {
@@ -368,6 +368,14 @@ RN_INLINE void rn__fights(struct rn__p *p) {
 }
 
 void rn__wake_p(void);
+
+/* Work stays queued on a busy P: wake another M, unless somebody is on the way. */
+RN_INLINE void rn__wake_others(void) {
+    rn__barrier_light(); /* W1: pairs with the heavy fence of who goes to sleep (idle.c) */
+    if (rn__load_relaxed(&rn__sched.nidle_ps) != 0 && rn__load_relaxed(&rn__sched.nspinning) == 0)
+        rn__wake_p();
+}
+
 void rn__schedule(struct rn__m *m); /* returns when m is to end */
 void rn__handoff(struct rn__p *p);
 void rn__acquire_p(struct rn__m *m, struct rn__p *p);

@@ -282,8 +282,9 @@ static void sleep_now(struct rn__m *m, rn_duration timeout) {
         rn__load_acquire(&rn__poll_hooks); /* H1: pairs with rn__poll_begins */
     if (hooks) {
         rn__store_seq_cst(&m->polling, true); /* M3 */
-        if (rn__load_seq_cst(&m->wake) == ASLEEP) hooks->poll(timeout);
+        int n = rn__load_seq_cst(&m->wake) == ASLEEP ? hooks->poll(timeout) : 0;
         rn__store_seq_cst(&m->polling, false);
+        if (n > 0) rn__wake_p();
     } else {
         rn__futex_wait(&m->wake, ASLEEP, timeout);
     }
@@ -470,11 +471,13 @@ static void learn_patience(struct rn__p *p, rn_time now) {
         p->patience = p->patience <= PATIENCE_US * RN_US ? 0 : p->patience / 2;
 }
 
-static void poll_now(void) {
+/* How many goroutines were queued. */
+static int poll_now(void) {
     const struct rn__poll_hooks *polling = rn__polling();
-    if (polling) polling->poll(0);
+    return polling ? polling->poll(0) : 0;
 }
 
+/* Nobody is woken for what is polled: the caller looks for work, and when it has some it sees to the rest (stop_spinning). */
 static void nap(void) {
     rn__nap(NAP_US * RN_US);
     poll_now();
@@ -575,12 +578,18 @@ static void stop_spinning(struct rn__m *m) {
 
 /*
  * Who waits in the global queue comes before what is polled: that fills the ring each time when there are more connections than
- * it has room for, and then only the first of the global queue would go on each time.
+ * it has room for, and then only the first of the global queue would go on each time. Others are woken for what is polled, but
+ * not for one that m runs itself.
  */
 static struct rn__g *own_then_polled(struct rn__m *m) {
     struct rn__g *g = own(m);
-    poll_now();
-    return g ? g : rn__runq_pick_own(m->p);
+    int left = poll_now();
+    if (!g && left > 0) {
+        g = rn__runq_pick_own(m->p);
+        left--;
+    }
+    if (left > 0) rn__wake_others();
+    return g;
 }
 
 /* NULL: m is to end. */

@@ -105,7 +105,6 @@ static void dequeue(struct rn__pollfd *pd, struct rn__poll_waiter *w, int result
 /* Those to be made ready after the lock. */
 struct batch {
     struct rn__glist list;
-    int n;
     uint32_t awaited; /* how many of them wait for the descriptor, not for each other */
 };
 
@@ -116,7 +115,6 @@ static void collect(struct rn__pollfd *pd, uint32_t dirs, int result, int turn_r
         next = w->next;
         if (!(w->dirs & dirs)) continue;
         dequeue(pd, w, w->dirs & RN__POLL_TURN ? turn_result : result);
-        b->n++;
         b->awaited += (w->dirs & BOTH) != 0;
         rn__glist_put(&b->list, w->g); /* off its stack: it parked with the lock that we hold */
     }
@@ -126,9 +124,14 @@ static void collect(struct rn__pollfd *pd, uint32_t dirs, int result, int turn_r
  * Inside. They are counted off after they are ready: whoever looks for a deadlock in between sees that they wait, or
  * that there is work.
  */
-static void ready(struct batch *b) {
-    rn__ready_list(&b->list);
+static uint32_t ready_quietly(struct batch *b) {
+    uint32_t n = rn__ready_quietly(&b->list);
     if (b->awaited) rn__sub_seq_cst(&waiting, b->awaited);
+    return n;
+}
+
+static void ready(struct batch *b) {
+    if (ready_quietly(b) != 0) rn__wake_others();
 }
 
 /* The counters are only written under the lock. P5: who sees an odd edge sees that it is odd. */
@@ -466,8 +469,7 @@ int rn__poll(rn_duration timeout) {
     if (r) return r;
     int n = rn__poller_wait(e, EVENTS, timeout);
     for (int i = 0; i < n; i++) deliver(&e[i], &l);
-    ready(&l);
-    return l.n;
+    return (int)ready_quietly(&l);
 }
 
 /* When the poller is not open nobody waits in it. */

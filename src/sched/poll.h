@@ -116,9 +116,9 @@ void rn__poll_kick(struct rn__pollfd *pd, uint32_t dirs);
  * For the scheduler.
  * rn__poll_active: somebody waits for a descriptor: an event from outside may come, this is no deadlock.
  * rn__poll: take events and make ready who waits for them; waits for `timeout` ns for the first one (0: not at
- * all, costs nothing while no descriptor was ever waited for; negative: without end). Returns how many became ready, 0
- * after a time-out, a wake or a signal; -errno if there is no poller (no descriptors left): sleep otherwise. May be called
- * by any thread and several at a time. Only calls with a timeout that is not 0 are woken.
+ * all, costs nothing while no descriptor was ever waited for; negative: without end). Returns how many goroutines were queued,
+ * for whom nobody has been woken yet; 0 after a time-out, a wake or a signal; -errno if there is no poller (no descriptors left): sleep
+ * otherwise. May be called by any thread and several at a time. Only calls with a timeout that is not 0 are woken.
  * rn__poll_wake: make the one call that waits, or the next that would, return.
  */
 bool rn__poll_active(void);

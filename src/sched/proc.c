@@ -108,13 +108,6 @@ void rn__park_late(struct rn__m *m, enum rn__reason why, void *on, void (*unlock
         rn__away(m, g, unlock, arg);
 }
 
-/* Work stays queued on a busy P: wake another M, unless somebody is on the way. */
-static inline void wake_others(void) {
-    rn__barrier_light(); /* W1: pairs with the heavy fence of who goes to sleep (idle.c) */
-    if (rn__load_relaxed(&rn__sched.nidle_ps) != 0 && rn__load_relaxed(&rn__sched.nspinning) == 0)
-        rn__wake_p();
-}
-
 /* g runs next here; whom it displaces stays queued. */
 static inline void run_next(struct rn__m *m, struct rn__g *g) {
     struct rn__p *p = m->p;
@@ -127,9 +120,9 @@ static inline void run_next(struct rn__m *m, struct rn__g *g) {
     rn__store_relaxed(&p->runnext, g); /* thieves glance */
     if (displaced) {
         rn__runq_put(p, displaced);
-        wake_others();
+        rn__wake_others();
     } else if (unlikely(rn__load_relaxed(&p->eager))) {
-        wake_others();
+        rn__wake_others();
     }
 }
 
@@ -141,7 +134,7 @@ static inline void run_new(struct rn__m *m, struct rn__g *g) {
         rn__runq_put_young(p, last);
         rn__store_relaxed(&p->runnext, NULL);
         run_next(m, g);
-        wake_others();
+        rn__wake_others();
     } else {
         run_next(m, g);
     }
@@ -188,13 +181,19 @@ void rn__parked(struct rn__g *g) {
     rn__store_release(&g->state, (uint32_t)RN__WAITING); /* G2: pairs with G1 */
 }
 
-void rn__ready_list(struct rn__glist *l) {
+uint32_t rn__ready_quietly(struct rn__glist *l) {
+    uint32_t n = l->n;
     for (struct rn__g *g = l->threads, *next; g; g = next) {
         next = g->next;
         rn__thread_ready(g);
     }
-    if (rn__runq_put_list(rn__arch_tls_m()->p, l)) wake_others();
+    rn__runq_put_list(rn__arch_tls_m()->p, l);
     *l = (struct rn__glist){0};
+    return n;
+}
+
+void rn__ready_list(struct rn__glist *l) {
+    if (rn__ready_quietly(l) != 0) rn__wake_others();
 }
 
 uint32_t rn__random(uint32_t n) {

@@ -384,11 +384,9 @@ static void global_put_list(struct rn__g *head) {
     rn__lock_release(&rn__sched.lock);
 }
 
-/* Into the ring of p, which may be NULL, and what it has no room for into the global queue. False: there was none. */
-bool rn__runq_put_list(struct rn__p *p, struct rn__glist *l) {
+/* Into the ring of p, which may be NULL, and what it has no room for into the global queue. */
+void rn__runq_put_list(struct rn__p *p, struct rn__glist *l) {
     struct rn__g *head = l->head;
-    if (!head) return false;
     while (p && head && length(p) < rn__ring_size()) rn__runq_put(p, list_get(&head));
     if (head) global_put_list(head);
-    return true;
 }

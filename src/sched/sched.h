@@ -77,6 +77,8 @@ struct rn__glist {
 };
 void rn__glist_put(struct rn__glist *l, struct rn__g *g);
 void rn__ready_list(struct rn__glist *l);
+/* The same, but nobody is woken to run them: how many goroutines were queued, for the caller to see to. */
+uint32_t rn__ready_quietly(struct rn__glist *l);
 
 /*
  * If one was made ready here, and nobody else waits for this processor, let it run now, and come back behind it. False:

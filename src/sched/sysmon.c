@@ -143,8 +143,9 @@ static bool look_at_all(rn_time now) {
 
 /* For those that are too busy to. A P may also be idle without anybody who keeps watch: it was left by one that blocks. */
 static void poll(const struct rn__poll_hooks *polling) {
-    polling->poll(0);
-    if (rn__load_seq_cst(&rn__sched.nidle_ps) != 0 && !rn__load_seq_cst(&rn__sched.keeper))
+    int n = polling->poll(0);
+    if (n > 0 ||
+        (rn__load_seq_cst(&rn__sched.nidle_ps) != 0 && !rn__load_seq_cst(&rn__sched.keeper)))
         rn__wake_p();
 }
 
