@@ -6,17 +6,20 @@
  *   of src/sched/idle.c: rn__timer_earlier keep sleep_now rise keeps becomes_keeper resign sleep_until_woken stop_m go_idle rn__m_wake rn__idle_p_get
  *   of src/sched/sysmon.c: sleep_deep rn__sysmon_wake
  *
- * One heap, one P, one M, sysmon, and two plain threads: one arms a timer for time 1 and may disarm it, the other arms one for time 2 and may then make
- * work for the M, so that the keeper goes and comes back. Time passes when nobody has anything else to do. While
- * something runs sysmon naps for moments only: here its nap ends as soon as there is something to see.
+ * One heap, two Ps, one M, sysmon, and two that arm. One gets a P: it arms a timer for time 1, may disarm it, and leaves the P idle.
+ * The other is a plain thread: it arms one for time 2, and may then make work for the M, so that the keeper goes and comes back. Time
+ * passes when nobody has anything else to do. While something runs sysmon naps for moments only: here its nap ends as soon as there is
+ * something to see.
  *
  * It shows: each timer is run at its time (the grace of a few microseconds that the keeper gives those that are awake aside).
  *
  *   check FULL_FENCES
  *   check NO_M
  *   check NO_M FULL_FENCES
- *   twin NO_HEAVY_FENCE: assertion violated      (K1)
- *   twin NO_M NO_HEAVY_FENCE: assertion violated (K3)
+ *   twin NO_HEAVY_FENCE: assertion violated      (K1: of who has a P)
+ *   twin NO_FENCE: assertion violated            (K1: of who has none)
+ *   twin NO_M NO_FENCE: assertion violated       (K3: the same)
+ *   twin NO_M ASKS_LAST: assertion violated      (K3: sysmon asks whether all are idle after it has looked at the heaps)
  *   twin LOOKS_ONCE: assertion violated          (the keeper does not look again after its fence)
  *   twin SAYS_AGAIN: assertion violated          (the keeper changes what it said to what it saw last)
  *   twin NOT_TOLD: assertion violated            (who arms tells nobody)
@@ -37,7 +40,9 @@
 #define UNTIL 3       /* keeper_until */
 #define WAKE 4        /* m->wake */
 #define DEEP 5        /* sysmon_asleep */
-#define IDLE_PS 6     /* nidle_ps; 1: all are idle */
+#define IDLE_PS 6     /* nidle_ps */
+
+#define PS 2
 
 /* m->wake */
 #define ASLEEP 0
@@ -85,7 +90,14 @@ inline disarm(when) {
 
 inline timer_earlier(when) {
 #ifndef NOT_TOLD
-    light(); /* K1, K3 */
+    if
+    :: has_p -> light() /* K1, K3 */
+#ifdef NO_FENCE
+    :: !has_p -> light()
+#else
+    :: !has_p -> fence()
+#endif
+    fi;
     load_seq_cst(k, KEEPER);
     if
     :: k == 0 -> sysmon_wake()
@@ -140,9 +152,9 @@ end_sleep:
 /* ok = an idle P is ours */
 inline rise() {
     with_lock(
-        ok = idle_m && mem[IDLE_PS] == 1;
+        ok = idle_m && mem[IDLE_PS] > 0;
         idle_m = idle_m && !ok;
-        mem[IDLE_PS] = (ok -> 0 : mem[IDLE_PS])
+        mem[IDLE_PS] = (ok -> mem[IDLE_PS] - 1 : mem[IDLE_PS])
     );
     if
     :: ok -> store_relaxed(WAKE, WOKEN); fence(); sysmon_wake(); k = 0
@@ -153,7 +165,12 @@ inline rise() {
 inline keep() {
     until = load(FIRST);
     store_seq_cst(UNTIL, until);
-    heavy(); /* K1 */
+    load_seq_cst(k, IDLE_PS);
+    if
+    :: k == PS -> fence() /* K1 */
+    :: else -> heavy()
+    fi;
+    k = 0;
 #ifdef SAYS_AGAIN
     until = load(FIRST);
     store_seq_cst(UNTIL, until);
@@ -215,8 +232,7 @@ proctype m(byte me) {
     do
     :: true ->
         run_timers(); /* find */
-        with_lock(mem[IDLE_PS] = 1); /* go_idle */
-        heavy(); /* W2 */
+        with_lock(mem[IDLE_PS] = mem[IDLE_PS] + 1); /* leave_p */
         with_lock(idle_m = true); /* stop_m */
         sleep_until_woken()
     od
@@ -226,7 +242,12 @@ proctype m(byte me) {
 
 inline sleep_deep() {
     store_seq_cst(DEEP, 1);
-    heavy(); /* K3 */
+    fence(); /* K3 */
+#ifndef ASKS_LAST
+    load_seq_cst(k, IDLE_PS);
+    all = k == PS;
+    k = 0;
+#endif
     load_seq_cst(k, KEEPER);
     until = NEVER;
     if
@@ -234,40 +255,45 @@ inline sleep_deep() {
     :: else
     fi;
     k = 0;
+#ifdef ASKS_LAST
     load_seq_cst(k, IDLE_PS);
+    all = k == PS;
+    k = 0;
+#endif
     if
-    :: k == 1 && until > now -> k = 0;
+    :: all && until > now ->
 end_deep:
         load(DEEP) == 0 || (until != NEVER && now >= until)
     :: else
     fi;
-    k = 0;
     until = 0;
+    all = false;
     store_seq_cst(DEEP, 0)
 }
 
 proctype sysmon(byte me) {
     byte k, until;
+    bool all;
     do
     :: true ->
         run_timers();
 end:
         if
         :: due()
-        :: load(IDLE_PS) == 1 -> sleep_deep()
+        :: load(IDLE_PS) == PS -> sleep_deep()
         fi
     od
 }
 
-/* ---- plain threads ---- */
+/* ---- who arms ---- */
 
 /* rn__wake_p: the P for M. If M is not in the list yet it would be a new thread: M's place is as good. */
 inline make_work() {
 #ifndef NO_M
     load_seq_cst(k, IDLE_PS);
     if
-    :: k == 1 ->
-        with_lock(ok = (mem[IDLE_PS] == 1); mem[IDLE_PS] = 0);
+    :: k > 0 ->
+        with_lock(ok = mem[IDLE_PS] > 0; mem[IDLE_PS] = (ok -> mem[IDLE_PS] - 1 : 0));
         if
         :: ok ->
             sysmon_wake();
@@ -287,17 +313,23 @@ inline make_work() {
 
 proctype t1(byte me) {
     byte k;
-    bool ok, earlier;
+    bool ok, earlier, has_p;
+    d_step { mem[IDLE_PS] > 0 -> drain(me); mem[IDLE_PS] = mem[IDLE_PS] - 1 }; /* rn__idle_p_get */
+    has_p = true;
+    sysmon_wake();
+    k = 0;
     arm(1);
     if
     :: true
     :: disarm(1)
-    fi
+    fi;
+    has_p = false;
+    with_lock(mem[IDLE_PS] = mem[IDLE_PS] + 1) /* rn__handoff: none becomes the keeper by that */
 }
 
 proctype t2(byte me) {
     byte k;
-    bool ok, earlier;
+    bool ok, earlier, has_p;
     arm(2);
     if
     :: true
@@ -319,8 +351,9 @@ init {
 #ifndef NO_M
         run m(M);
         run memory(M);
-#else
         mem[IDLE_PS] = 1;
+#else
+        mem[IDLE_PS] = 2;
 #endif
         run sysmon(SYSMON);
         run memory(SYSMON);

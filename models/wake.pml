@@ -2,30 +2,36 @@
 /*
  * wake.pml: no wake-up is lost: who makes work visible, who searches, and who goes to sleep.
  *
- *   of src/sched/proc.c: wake_others run_next
+ *   of src/sched/core.h: rn__wake_others rn__all_idle
+ *   of src/sched/proc.c: run_next
  *   of src/sched/runq.c: rn__runq_put rn__global_put rn__global_get rn__steal
- *   of src/sched/idle.c: rn__wake_p rn__m_start rn__idle_p_get go_idle any_work stop_m stop_spinning may_spin find
+ *   of src/sched/idle.c: rn__wake_p rn__m_start idle_p_get leave_p go_idle any_work stop_m stop_spinning may_spin find
  *   of src/sched/sysmon.c: help
  *
- * Three Ps. M0 has one, puts a goroutine into its ring, and then runs one that never comes back, so that another M must steal it. A plain
- * thread puts one into the global queue. Two Ms with the other Ps between them search, run what they find, and sleep; what they find may
- * never come back either. How often a searcher looks is left to chance. The list of idle Ms is one
- * step for who pushes or pops. A steal is the claim of claim.pml: it empties M0's buffer.
+ * Three Ps. M0 has one, puts a goroutine into its ring, and then runs one that never comes back, so that another M must steal it.
+ * A plain thread puts one into the global queue. Two Ms with the other Ps between them search, run what they find, and sleep; what they
+ * find may never come back either. How often a searcher looks is left to chance. The list of idle Ms is one step for who pushes or pops. A
+ * steal is the claim of claim.pml: it empties M0's buffer. TWO_PS: M0 may come back, and is as the others then, of whom there is
+ * one; so all Ps may be idle.
  *
  * It shows: both goroutines get to run. One wake-up is left to sysmon: who stops searching looks once more without a heavy fence, as
  * that would cost a membarrier for each goroutine that was searched for; a put whose store is under way just then is seen by sysmon
- * at its next look (help). Sysmon helps here in that case only (ghost: owed).
+ * at its next look. Sysmon helps here in that case only (ghost: owed).
  *
+ *   check TWO_PS
  *   check FULL_FENCES NO_SYSMON
+ *   check FULL_FENCES NO_SYSMON TWO_PS
  *   twin NO_HEAVY_FENCE: invalid end state   (W1, W2)
- *   twin FULL_FENCES NO_FENCE: invalid end state (W1: of who has no P, where there is no membarrier)
+ *   twin NO_FENCE: invalid end state         (W1: of who has put into the global queue)
  *   twin NO_LAST_LOOK: invalid end state     (W2: who goes idle does not look once more)
+ *   twin COUNTS_LATE TWO_PS: invalid end state      (W2: who goes idle is a searcher until it has let go the lock)
+ *   twin GIVES_UP_LATE TWO_PS: invalid end state (and who was to wake one that searches, and got no P)
  *   twin STOPS_BLINDLY: invalid end state    (nor who stops searching)
  *   twin NOBODY_WOKEN: invalid end state     (W1)
  *   twin NO_SYSMON: invalid end state
  */
-#define PROCS 4
-#define VARS 7
+#define PROCS 5
+#define VARS 8
 #include "memory.pml"
 
 /* Processes, by `me`; words. */
@@ -33,17 +39,22 @@
 #define M2 1
 #define M0 2
 #define THREAD 3
+#define SYSMON 4
 
 #define WAKE(m) (m) /* m->wake; 1: woken, with a P */
-#define RING 2      /* how many are in the ring of M0's P */
-#define NGLOBAL 3
-#define NIDLE_PS 4
-#define NSPINNING 5
-#define SCHED_LOCK 6
+#define RING 3      /* how many are in the ring of M0's P */
+#define NGLOBAL 4
+#define NIDLE_PS 5
+#define NSPINNING 6
+#define SCHED_LOCK 7
 
-#define PROCS_OF_ALL 3
+#ifdef TWO_PS
+#define PS 2
+#else
+#define PS 3
+#endif
 
-bool spins[2], idle[2]; /* m->spinning; in the idle list */
+bool spins[3], idle[3]; /* m->spinning; in the idle list */
 bool m0_inside;
 
 /* Ghosts: how many have run; sysmon is to help. */
@@ -52,33 +63,45 @@ bool owed;
 
 /* ---- waking ---- */
 
+inline add_spinning(n) { d_step { drain(me); mem[NSPINNING] = mem[NSPINNING] + n } }
+
 /* ok = there was one */
-inline idle_p_get() {
+inline idle_p_get(spinning) {
     lock(SCHED_LOCK);
     n = load(NIDLE_PS);
     ok = n > 0;
     if
     :: ok -> n--; store_seq_cst(NIDLE_PS, n)
-    :: else
+    :: else ->
+#ifndef GIVES_UP_LATE
+        add_spinning(-spinning)
+#else
+        skip
+#endif
     fi;
     n = 0;
-    unlock(SCHED_LOCK)
+    unlock(SCHED_LOCK);
+#ifdef GIVES_UP_LATE
+    if
+    :: !ok -> add_spinning(-spinning)
+    :: else
+    fi
+#endif
 }
-
-inline add_spinning(n) { d_step { drain(me); mem[NSPINNING] = mem[NSPINNING] + n } }
 
 /* If no M sleeps a new thread is made: one that is on its way to sleep is as good. */
 inline m_start() {
     if
     :: d_step { idle[M1] -> idle[M1] = false; spins[M1] = true }; store_seq_cst(WAKE(M1), 1)
     :: d_step { idle[M2] -> idle[M2] = false; spins[M2] = true }; store_seq_cst(WAKE(M2), 1)
+    :: d_step { idle[M0] -> idle[M0] = false; spins[M0] = true }; store_seq_cst(WAKE(M0), 1)
     :: done == 2
     fi
 }
 
 inline wake_p() {
 #ifndef NO_FENCE
-    light(); /* W1 */
+    fence(); /* W1 */
 #endif
     load_seq_cst(n, NIDLE_PS);
     if
@@ -89,10 +112,10 @@ inline wake_p() {
             cas(ok, NSPINNING, 0, 1);
             if
             :: ok ->
-                idle_p_get();
+                idle_p_get(1);
                 if
                 :: ok -> m_start()
-                :: else -> add_spinning(-1)
+                :: else
                 fi
             :: else
             fi
@@ -116,15 +139,7 @@ inline wake_others() {
 #endif
 }
 
-/* ---- who makes work ---- */
-
-proctype m0(byte me) {
-    byte n;
-    bool ok;
-    store_relaxed(RING, 1); /* rn__runq_put */
-    wake_others();
-    m0_inside = false
-}
+/* ---- who makes work, beside M0 ---- */
 
 proctype thread(byte me) {
     byte n;
@@ -170,7 +185,7 @@ inline search() {
     if
     :: !got && !spins[me] ->
         if
-        :: 2 * load(NSPINNING) < PROCS_OF_ALL - load(NIDLE_PS) -> spins[me] = true; add_spinning(1); look() /* may_spin */
+        :: 2 * load(NSPINNING) < PS - load(NIDLE_PS) -> spins[me] = true; add_spinning(1); look() /* may_spin */
         :: else
         fi
     :: !got && spins[me] -> look()
@@ -186,19 +201,30 @@ inline go_idle() {
         n = load(NIDLE_PS) + 1;
         store_seq_cst(NIDLE_PS, n);
         n = 0;
+#ifdef COUNTS_LATE
         unlock(SCHED_LOCK);
+#endif
         if
         :: spins[me] -> spins[me] = false; add_spinning(-1)
         :: else
         fi;
-        heavy(); /* W2 */
-        ok = false;
-#ifndef NO_LAST_LOOK
-        if
-        :: any_work() -> idle_p_get()
-        :: else
-        fi;
+#ifndef COUNTS_LATE
+        unlock(SCHED_LOCK);
 #endif
+        ok = false;
+        load_seq_cst(n, NIDLE_PS);
+        if
+        :: n < PS ->
+            n = 0;
+            heavy(); /* W2 */
+#ifndef NO_LAST_LOOK
+            if
+            :: any_work() -> idle_p_get(0)
+            :: else
+            fi
+#endif
+        :: else -> n = 0
+        fi;
         if
         :: ok -> ok = false; spins[me] = true; add_spinning(1)
         :: else -> stop_m()
@@ -228,7 +254,7 @@ inline stop_spinning() {
             :: n != 0 ->
                 if
                 :: any_work() -> wake_p()
-                :: d_step { !any_work() -> owed = (slot(M0, RING) != EMPTY || slot(THREAD, NGLOBAL) != EMPTY) }
+                :: d_step { !any_work() -> owed = slot(M0, RING) != EMPTY }
                 fi
             :: else
             fi
@@ -242,9 +268,7 @@ inline stop_spinning() {
     fi
 }
 
-proctype m(byte me; bool has_p) {
-    byte n;
-    bool ok, got;
+inline run_m() {
     do
     :: done == 2 -> break
     :: !has_p -> has_p = true; stop_m()
@@ -259,35 +283,58 @@ proctype m(byte me; bool has_p) {
             :: true /* it ends */
             :: break /* it never comes back */
             fi
-        :: else -> go_idle()
+        :: !got && me == M0 && load(RING) != 0 /* its own: it does not overlook that */
+        :: !got && !(me == M0 && load(RING) != 0) -> go_idle()
         fi
     od
 }
 
-/* It has M0's buffer, which M0 needs no more. */
+proctype m(byte me; bool has_p) {
+    byte n;
+    bool ok, got;
+    run_m()
+}
+
+proctype m0(byte me) {
+    byte n;
+    bool ok, got, has_p = true;
+    store_relaxed(RING, 1); /* rn__runq_put */
+    wake_others();
+    m0_inside = false;
+    if
+    :: true /* what it runs never comes back */
+#ifdef TWO_PS
+    :: run_m()
+#endif
+    fi
+}
+
 proctype sysmon(byte me) {
     byte n;
     bool ok;
 end:
     do
-    :: owed && !m0_inside && (mem[RING] != 0 || mem[NGLOBAL] != 0) -> wake_p(); owed = false /* help; or it takes the P of who runs long */
+    :: owed && !m0_inside && mem[RING] != 0 -> wake_p(); owed = false
     od
 }
 
 init {
     atomic {
         m0_inside = true;
-        mem[NIDLE_PS] = 1;
+        mem[NIDLE_PS] = PS - 2;
         run m(M1, true);
         run memory(M1);
+#ifndef TWO_PS
         run m(M2, false);
         run memory(M2);
+#endif
         run m0(M0);
         run memory(M0);
         run thread(THREAD);
         run memory(THREAD);
 #ifndef NO_SYSMON
-        run sysmon(M0)
+        run sysmon(SYSMON);
+        run memory(SYSMON)
 #endif
     }
 }

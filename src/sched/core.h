@@ -369,6 +369,11 @@ RN_INLINE void rn__fights(struct rn__p *p) {
 
 void rn__wake_p(void);
 
+/* Nobody has a P. */
+RN_INLINE bool rn__all_idle(void) {
+    return rn__load_seq_cst(&rn__sched.nidle_ps) >= rn__load_seq_cst(&rn__sched.procs);
+}
+
 /* Work stays queued on a busy P: wake another M, unless somebody is on the way. */
 RN_INLINE void rn__wake_others(void) {
     rn__barrier_light(); /* W1: pairs with the heavy fence of who goes to sleep (idle.c) */

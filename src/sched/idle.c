@@ -3,10 +3,11 @@
  * idle.c: what an M does on its own stack: look for a goroutine to run, spin a little, sleep; and waking Ms.
  *
  * No wake-up is lost. Who makes work visible in a place where sleepers must see it (a ring, the global
- * queue) then looks for idle Ps (W1). Who goes to sleep first puts its P among the idle ones, then
- * executes a heavy fence, then looks at all queues once more (W2). One of the two sees the other. What sits
- * in the run-next slot of a busy P is that P's own: it is the next thing it does. If its goroutine
- * does not come back soon, a searcher takes it (runq.c), and sysmon wakes one.
+ * queue) then looks for idle Ps and for searchers (W1). Who goes to sleep first puts its P among the idle ones, then
+ * executes a heavy fence, then looks at all queues once more (W2). One of the two sees the other. The global queue and the idle
+ * Ps have one lock: who goes to sleep looks at that queue, and stops to be a searcher, while it holds it. So nothing is left to look at where
+ * nobody has a P: no fence, then. What sits in the run-next slot of a busy P is that P's own: it is the next thing it does. If its
+ * goroutine does not come back soon, a searcher takes it (runq.c), and sysmon wakes one.
  *
  * Searchers (spinning Ms): a waker does nothing while there is one, so a searcher that stops searching looks once
  * more; one that finds work wakes the next if there are idle Ps. models/wake.pml has all this, keeper.pml what is below.
@@ -26,6 +27,7 @@
  * to sleep when there is none becomes it. While something runs sysmon also looks at the timers.
  *   arming:     first = when (timer.c);     light fence;  look at keeper_until
  *   the keeper: keeper_until = what it saw; heavy fence;  look at every heap's first again   (K1)
+ * Who arms without a P has a full fence there, so one is enough for the keeper, too, where nobody has a P.
  * While all Ps are busy there is no keeper: those that run poll and look at the timers as they go along, and what another thread
  * polled for them would cost a wake-up, two switches, and the cache. So the keeper resigns, unless there is an idle P (K4, resign.pml):
  *   going idle: the P among the idle ones;  then: if nobody is the keeper, I am
@@ -98,13 +100,19 @@ void rn__idle_p_remove(struct rn__p *p) {
     rn__lock_release(&rn__sched.lock);
 }
 
-struct rn__p *rn__idle_p_get(void) {
+/* NULL: none is to be had, and who was to search does not. */
+static struct rn__p *idle_p_get(bool spinning) {
     rn__lock_acquire(&rn__sched.lock);
     bool was_all_idle = rn__sched.nidle_ps == rn__load_relaxed(&rn__sched.procs);
     struct rn__p *p = idle_p_pop();
+    if (!p && spinning) rn__sub_seq_cst(&rn__sched.nspinning, 1);
     rn__lock_release(&rn__sched.lock);
     if (p && was_all_idle) rn__sysmon_wake();
     return p;
+}
+
+struct rn__p *rn__idle_p_get(void) {
+    return idle_p_get(false);
 }
 
 void rn__acquire_p(struct rn__m *m, struct rn__p *p) {
@@ -186,16 +194,12 @@ int rn__m_start(struct rn__p *p, bool spinning) {
 
 /* There is work for one more: let an idle P search, unless somebody searches already. */
 void rn__wake_p(void) {
-    /* W1: of who holds no P and has put into the global queue; letting go its lock orders no later loads */
-    rn__barrier_light();
+    rn__fence_seq_cst(); /* W1: of who has put into the global queue; pairs with stop_spinning */
     if (rn__load_seq_cst(&rn__sched.nidle_ps) == 0) return;
     if (rn__load_seq_cst(&rn__sched.nspinning) != 0) return;
     if (!rn__cas_seq_cst(&rn__sched.nspinning, 0u, 1u)) return;
-    struct rn__p *p = rn__idle_p_get();
-    if (p)
-        rn__m_start(p, true);
-    else
-        rn__sub_seq_cst(&rn__sched.nspinning, 1);
+    struct rn__p *p = idle_p_get(true);
+    if (p) rn__m_start(p, true);
 }
 
 /* A P that has lost its M: it goes on if there is work, else it is idle. */
@@ -253,7 +257,11 @@ struct rn__timers *rn__timers_mine(void) {
 }
 
 void rn__timer_earlier(rn_time when) {
-    rn__barrier_light(); /* K1, K3: pairs with the heavy fences in keep and in sysmon's sleep_deep */
+    /* K1, K3: pairs with the fences in keep and in sysmon's sleep_deep */
+    if (rn__load_relaxed(&rn__arch_tls_m()->p))
+        rn__barrier_light();
+    else
+        rn__fence_seq_cst();
     struct rn__m *k = rn__load_seq_cst(&rn__sched.keeper);
     if (!k)
         rn__sysmon_wake();
@@ -315,7 +323,10 @@ static rn_duration grace(void) {
 static void keep(struct rn__m *m) {
     rn_time until = first_timer();
     rn__store_seq_cst(&rn__sched.keeper_until, until);
-    rn__barrier_heavy(); /* K1 */
+    if (rn__all_idle())
+        rn__fence_seq_cst();
+    else
+        rn__barrier_heavy(); /* K1 */
     /* Who armed unseen has compared with what we said: that stands, even if that timer is gone meanwhile. */
     rn_time again = first_timer();
     if (again < until) until = again;
@@ -416,21 +427,27 @@ static void spin_from_now(struct rn__m *m) {
     rn__add_seq_cst(&rn__sched.nspinning, 1);
 }
 
+/* Put m's P among the idle ones; m searches no more. False: there is something in the global queue. */
+static bool leave_p(struct rn__m *m) {
+    rn__lock_acquire(&rn__sched.lock);
+    bool work = rn__sched.nglobal != 0 && !rn__load_relaxed(&rn__sched.stopping);
+    if (!work) {
+        idle_p_push(rn__release_p(m));
+        if (m->spinning) rn__sub_seq_cst(&rn__sched.nspinning, 1);
+        m->spinning = false;
+    }
+    rn__lock_release(&rn__sched.lock);
+    return !work;
+}
+
 /* The P goes among the idle ones, and m to sleep, unless there is work after all. */
 static void go_idle(struct rn__m *m) {
-    rn__lock_acquire(&rn__sched.lock);
-    if (rn__sched.nglobal != 0 && !rn__load_relaxed(&rn__sched.stopping)) {
-        rn__lock_release(&rn__sched.lock);
-        return;
+    if (!leave_p(m)) return;
+    struct rn__p *p = NULL;
+    if (!rn__all_idle()) {
+        rn__barrier_heavy(); /* W2: pairs with W1 in rn__wake_others */
+        if (any_work()) p = rn__idle_p_get();
     }
-    idle_p_push(rn__release_p(m));
-    rn__lock_release(&rn__sched.lock);
-    if (m->spinning) {
-        m->spinning = false;
-        rn__sub_seq_cst(&rn__sched.nspinning, 1);
-    }
-    rn__barrier_heavy(); /* W2: pairs with W1 in wake_others */
-    struct rn__p *p = any_work() ? rn__idle_p_get() : NULL;
     if (!p) {
         stop_m(m);
         return;

@@ -161,15 +161,11 @@ static void poll_and_trim(rn_time now) {
     }
 }
 
-static bool all_idle(void) {
-    return rn__load_seq_cst(&rn__sched.nidle_ps) >= rn__load_seq_cst(&rn__sched.procs);
-}
-
 /* All slept but for threads that the runtime does not know. Ask again, less and less often. */
 static rn_duration patience = FIRST_LOOK_MS * RN_MS;
 
 static void look_for_deadlock(void) {
-    if (!all_idle()) {
+    if (!rn__all_idle()) {
         rn__store_seq_cst(&rn__sched.look_again, 0u);
         patience = FIRST_LOOK_MS * RN_MS;
         return;
@@ -180,14 +176,15 @@ static void look_for_deadlock(void) {
 
 /*
  * Everything is idle: sleep until a P is taken from the idle ones, or a timer is armed and nobody keeps watch.
- *   sysmon: asleep = 1; fence; look at nidle_ps          the waker: take the P; fence; look at asleep
- *   sysmon: asleep = 1; heavy fence; look at every heap's first   arming: first = when; light fence; look at asleep (K3)
+ *   sysmon: asleep = 1; fence; look at nidle_ps                            the waker: take the P; fence; look at asleep
+ *   sysmon: asleep = 1; fence; are all idle? then at every heap's first    arming: first = when; look at asleep (K3)
+ * Who arms with a P is seen by that, or sees us, as it took its P after we had looked; who arms without one has a fence in between.
  */
 static void sleep_deep(void) {
     rn__store_seq_cst(&rn__sched.sysmon_asleep, 1u);
-    rn__barrier_heavy(); /* K3: pairs with rn__timer_earlier, of a plain thread while all Ps are idle */
+    rn__fence_seq_cst(); /* K3: pairs with rn__timer_earlier; K2 */
+    bool idle = rn__all_idle(), look_again = rn__load_seq_cst(&rn__sched.look_again);
     rn_duration left = -1;
-    bool look_again = rn__load_seq_cst(&rn__sched.look_again);
     if (!rn__load_seq_cst(&rn__sched.keeper)) {
         if (rn__polling()) { /* K2: pairs with rn__poll_watched */
             rn__store_seq_cst(&rn__sched.sysmon_asleep, 0u);
@@ -198,7 +195,7 @@ static void sleep_deep(void) {
         if (first != RN_TIME_MAX) left = first > rn__now() ? first - rn__now() : 0;
     }
     if (look_again && (left < 0 || left > patience)) left = patience;
-    if (all_idle() && left != 0) rn__futex_wait(&rn__sched.sysmon_asleep, 1, left);
+    if (idle && left != 0) rn__futex_wait(&rn__sched.sysmon_asleep, 1, left);
     rn__store_seq_cst(&rn__sched.sysmon_asleep, 0u);
     if (look_again) look_for_deadlock();
 }
@@ -228,7 +225,7 @@ static void *sysmon(void *arg) {
         rn_time now = rn__now();
         rn__store_relaxed(&rn__sched.coarse_now, now);
         if (rn__sysmon_hook) rn__sysmon_hook(now);
-        if (all_idle() && !rn__sysmon_hook && !rn__stack_surplus()) {
+        if (rn__all_idle() && !rn__sysmon_hook && !rn__stack_surplus()) {
             sleep_deep();
             quiet = 0;
         }
