@@ -281,25 +281,7 @@ void rn__poll_begins(const struct rn__poll_hooks *hooks) {
 
 static bool woken(struct rn__m *m) { return rn__load_acquire(&m->wake) == WOKEN; /* M2 */ }
 
-/*
- * Once the poller is there the keeper always sleeps in it: whether somebody waits for a descriptor changes
- * too often to tell the keeper each time.
- */
-static void sleep_now(struct rn__m *m, rn_duration timeout) {
-    const struct rn__poll_hooks *hooks =
-        rn__load_acquire(&rn__poll_hooks); /* H1: pairs with rn__poll_begins */
-    if (hooks) {
-        rn__store_seq_cst(&m->polling, true); /* M3 */
-        int n = rn__load_seq_cst(&m->wake) == ASLEEP ? hooks->poll(timeout) : 0;
-        rn__store_seq_cst(&m->polling, false);
-        if (n > 0) rn__wake_p();
-    } else {
-        rn__futex_wait(&m->wake, ASLEEP, timeout);
-    }
-    rn__cas_seq_cst(&m->wake, (uint32_t)LOOK_AGAIN, (uint32_t)ASLEEP);
-}
-
-/* Something is due and m sleeps: take an idle P to do it properly. False: none, or woken meanwhile. */
+/* Something is to be done and m is still idle: take an idle P to do it. False: none, or woken meanwhile. */
 static bool rise(struct rn__m *m) {
     rn__lock_acquire(&rn__sched.lock);
     struct rn__p *p = m->idle ? idle_p_pop() : NULL;
@@ -311,6 +293,25 @@ static bool rise(struct rn__m *m) {
     rn__lock_release(&rn__sched.lock);
     if (p) rn__sysmon_wake();
     return p != NULL;
+}
+
+/*
+ * Once the poller is there the keeper always sleeps in it: whether somebody waits for a descriptor changes
+ * too often to tell the keeper each time.
+ */
+static void sleep_now(struct rn__m *m, rn_duration timeout) {
+    const struct rn__poll_hooks *hooks =
+        rn__load_acquire(&rn__poll_hooks); /* H1: pairs with rn__poll_begins */
+    if (hooks) {
+        rn__store_seq_cst(&m->polling, true); /* M3 */
+        int n = rn__load_seq_cst(&m->wake) == ASLEEP ? hooks->poll(timeout) : 0;
+        rn__store_seq_cst(&m->polling, false);
+        if (n > 0 && rise(m)) n--;
+        if (n > 0) rn__wake_p();
+    } else {
+        rn__futex_wait(&m->wake, ASLEEP, timeout);
+    }
+    rn__cas_seq_cst(&m->wake, (uint32_t)LOOK_AGAIN, (uint32_t)ASLEEP);
 }
 
 /* Those that are awake look at the timers themselves, as a rule, and for less than if two compete for them. */
