@@ -4,7 +4,7 @@
  *
  *   of src/sched/timer.c: rn__timer_arm rn__timer_disarm publish
  *   of src/sched/idle.c: rn__timer_earlier keep sleep_now rise keeps becomes_keeper resign sleep_until_woken stop_m go_idle rn__m_wake rn__idle_p_get
- *   of src/sched/sysmon.c: sleep_deep rn__sysmon_wake
+ *   of src/sched/sysmon.c: sleep_as rn__sysmon_wake rn__sysmon_call
  *
  * One heap, two Ps, one M, sysmon, and two that arm. One gets a P: it arms a timer for time 1, may disarm it, and leaves the P idle.
  * The other is a plain thread: it arms one for time 2, and may then make work for the M, so that the keeper goes and comes back. Time
@@ -73,12 +73,7 @@ inline arm(when) {
     armed[when] = true;
     earlier = when < load(FIRST);
     publish();
-    unlock(HEAP);
-    if
-    :: earlier -> timer_earlier(when)
-    :: else
-    fi;
-    earlier = false
+    unlock(HEAP)
 }
 
 inline disarm(when) {
@@ -88,25 +83,41 @@ inline disarm(when) {
     unlock(HEAP)
 }
 
-inline timer_earlier(when) {
-#ifndef NOT_TOLD
+inline tell_keeper(when) {
+    load_seq_cst(k, UNTIL);
     if
-    :: has_p -> light() /* K1, K3 */
-#ifdef NO_FENCE
-    :: !has_p -> light()
-#else
-    :: !has_p -> fence()
-#endif
-    fi;
+    :: when < k -> cas(ok, WAKE, ASLEEP, LOOK_AGAIN); ok = false /* and interrupt */
+    :: else
+    fi
+}
+
+/* rn__timer_earlier of who has a P: sysmon does not sleep, and whoever goes idle last looks at the timers. */
+inline timer_earlier_with_p(when) {
+#ifndef NOT_TOLD
+    light(); /* K1 */
     load_seq_cst(k, KEEPER);
     if
-    :: k == 0 -> sysmon_wake()
-    :: else ->
-        load_seq_cst(k, UNTIL);
-        if
-        :: when < k -> cas(ok, WAKE, ASLEEP, LOOK_AGAIN); ok = false /* and interrupt */
-        :: else
-        fi
+    :: k != 0 -> tell_keeper(when)
+    :: else
+    fi;
+    k = 0
+#else
+    skip
+#endif
+}
+
+/* Of who has none. */
+inline timer_earlier(when) {
+#ifndef NOT_TOLD
+#ifdef NO_FENCE
+    light();
+#else
+    fence(); /* K1, K3 */
+#endif
+    load_seq_cst(k, KEEPER);
+    if
+    :: k == 0 -> sysmon_wake() /* rn__sysmon_call */
+    :: else -> tell_keeper(when)
     fi;
     k = 0
 #else
@@ -240,7 +251,7 @@ proctype m(byte me) {
 
 /* ---- sysmon ---- */
 
-inline sleep_deep() {
+inline sleep_as() {
     store_seq_cst(DEEP, 1);
     fence(); /* K3 */
 #ifndef ASKS_LAST
@@ -280,7 +291,7 @@ proctype sysmon(byte me) {
 end:
         if
         :: due()
-        :: load(IDLE_PS) == PS -> sleep_deep()
+        :: load(IDLE_PS) == PS -> sleep_as()
         fi
     od
 }
@@ -313,24 +324,30 @@ inline make_work() {
 
 proctype t1(byte me) {
     byte k;
-    bool ok, earlier, has_p;
+    bool ok, earlier;
     d_step { mem[IDLE_PS] > 0 -> drain(me); mem[IDLE_PS] = mem[IDLE_PS] - 1 }; /* rn__idle_p_get */
-    has_p = true;
     sysmon_wake();
     k = 0;
     arm(1);
     if
+    :: earlier -> timer_earlier_with_p(1)
+    :: else
+    fi;
+    if
     :: true
     :: disarm(1)
     fi;
-    has_p = false;
     with_lock(mem[IDLE_PS] = mem[IDLE_PS] + 1) /* rn__handoff: none becomes the keeper by that */
 }
 
 proctype t2(byte me) {
     byte k;
-    bool ok, earlier, has_p;
+    bool ok, earlier;
     arm(2);
+    if
+    :: earlier -> timer_earlier(2)
+    :: else
+    fi;
     if
     :: true
     :: make_work()

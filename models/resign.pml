@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * resign.pml: while a P is idle somebody keeps watch, though the keeper resigns when all Ps are busy.
+ * resign.pml: while all Ps are idle somebody keeps watch, though the keeper resigns while some run.
  *
- *   of src/sched/idle.c: becomes_keeper resign keeps sleep_until_woken stop_m go_idle rn__idle_p_get rn__m_start
+ *   of src/sched/idle.c: needed becomes_keeper resign keeps sleep_until_woken sleep_now rise stop_m leave_p go_idle rn__idle_p_get rn__m_start
  *
- * One P and two Ms: one has the P, the other is the keeper. Who has the P goes idle, any time; the keeper wakes any time, as for an
- * event that it gives to those that run, and asks itself whether to stay. A plain thread makes work, twice, for which it wakes one of the
- * idle Ms, whichever. In the end all sleep, the P is idle, and somebody must be there to see what happens.
+ * Two Ps and two Ms: one has a P, the other is the keeper. Who has a P goes idle, any time; the keeper wakes any time, as for an
+ * event, for which it may take a P itself, and asks itself whether to stay. Where one P is idle that is left to chance: those that run may
+ * poll or not (sysmon sees to it if they stop, in the end). A plain thread makes work, twice, for which it wakes one of the
+ * idle Ms, whichever. In the end all sleep, all Ps are idle, and somebody must be there to see what happens.
  *
  *   check FULL_FENCES
  *   twin RESIGNS_BLINDLY: assertion violated   (K4: who resigns does not look for an idle P afterwards)
@@ -22,37 +23,49 @@
 #define M2 1
 #define THREAD 2
 
-#define WAKE(m) (m) /* m->wake; 1: woken, with the P */
+#define WAKE(m) (m) /* m->wake; 1: woken, with a P */
 #define KEEPER 2    /* 0: nobody; else 1 + who */
 #define NIDLE_PS 3
+
+#define PS 2
 
 bool idle[2];   /* in the list of idle Ms; under sched.lock, which makes a step of what is done with it */
 bool asleep[2]; /* ghost: on its futex, or in the poller */
 bool over;      /* ghost: nothing wakes the keeper any more */
 
-#define with_lock(step) d_step { drain(me); step }
+#define with_lock(step) d_step { step }
 #define am_keeper() (load(KEEPER) == 1 + me)
 
-inline becomes_keeper() {
+/* need = is there to be a keeper? */
+inline needed() {
     load_seq_cst(k, NIDLE_PS);
     if
-    :: k != 0 -> cas(ok, KEEPER, 0, 1 + me); ok = false
-    :: else
+    :: k > 0 -> need = true
+    :: k < PS -> need = false
     fi;
     k = 0
 }
 
+inline becomes_keeper() {
+    needed();
+    if
+    :: need -> cas(ok, KEEPER, 0, 1 + me); ok = false
+    :: else
+    fi;
+    need = false
+}
+
 inline resign() {
-    load_seq_cst(k, NIDLE_PS);
+    needed();
     if
 #ifdef WEAK_STORE
-    :: k == 0 -> store_relaxed(KEEPER, 0)
+    :: !need -> store_relaxed(KEEPER, 0)
 #else
-    :: k == 0 -> store_seq_cst(KEEPER, 0) /* K4 */
+    :: !need -> store_seq_cst(KEEPER, 0) /* K4 */
 #endif
     :: else
     fi;
-    k = 0
+    need = false
 }
 
 inline keeps() {
@@ -71,18 +84,23 @@ inline keeps() {
     blind = false
 }
 
-/* The keeper wakes when it likes. */
+/* The keeper wakes when it likes, and may rise. */
 inline sleep_once() {
     asleep[me] = true;
     if
     :: am_keeper() ->
 end_poll:
-        load(WAKE(me)) == 1 || !over
+        load(WAKE(me)) == 1 || !over;
+        asleep[me] = false;
+        if
+        :: with_lock(idle[me] && mem[NIDLE_PS] > 0 -> idle[me] = false; mem[NIDLE_PS] = mem[NIDLE_PS] - 1; mem[WAKE(me)] = 1)
+        :: true
+        fi
     :: !am_keeper() ->
 end_futex:
-        load(WAKE(me)) == 1
-    fi;
-    asleep[me] = false
+        load(WAKE(me)) == 1;
+        asleep[me] = false
+    fi
 }
 
 inline sleep_until_woken() {
@@ -101,17 +119,18 @@ inline go_idle() {
 #ifdef ASKS_FIRST
     blind = load(KEEPER) != 0;
 #endif
-    with_lock(mem[NIDLE_PS] = 1);
-    heavy();                      /* W2 */
-    with_lock(idle[me] = true);   /* stop_m */
+    fence();
+    with_lock(mem[NIDLE_PS] = mem[NIDLE_PS] + 1); /* leave_p */
+    fence();
+    with_lock(idle[me] = true); /* stop_m */
     sleep_until_woken()
 }
 
-proctype m(byte me) {
+proctype m(byte me; bool sleeps) {
     byte k;
-    bool ok, blind;
+    bool ok, blind, need;
     if
-    :: idle[me] -> sleep_until_woken()
+    :: sleeps -> sleep_until_woken()
     :: else
     fi;
     do
@@ -121,7 +140,8 @@ proctype m(byte me) {
 
 /* If no M is in the list yet a new thread would be made: one that is on its way is as good. */
 inline make_work() {
-    with_lock(had = (mem[NIDLE_PS] == 1); mem[NIDLE_PS] = 0);
+    fence();
+    with_lock(had = mem[NIDLE_PS] > 0; mem[NIDLE_PS] = (had -> mem[NIDLE_PS] - 1 : 0));
     if
     :: had ->
         if
@@ -139,16 +159,17 @@ proctype thread(byte me) {
     make_work();
     over = true;
     timeout;
-    assert(mem[NIDLE_PS] == 1 && mem[KEEPER] != 0 && asleep[mem[KEEPER] - 1])
+    assert(mem[NIDLE_PS] == PS && mem[KEEPER] != 0 && asleep[mem[KEEPER] - 1])
 }
 
 init {
     atomic {
         idle[M2] = true;
+        mem[NIDLE_PS] = PS - 1;
         mem[KEEPER] = 1 + M2;
-        run m(M1);
+        run m(M1, false);
         run memory(M1);
-        run m(M2);
+        run m(M2, true);
         run memory(M2);
         run thread(THREAD);
         run memory(THREAD)

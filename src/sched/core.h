@@ -166,7 +166,8 @@ struct rn__p {
     rn_time stole;            /* when it last stole, or was stolen from */
     uint32_t bounces; /* chan/lock.c: channels that came here from another P, since `bounced` */
     rn_time bounced;
-    bool fights; /* it loses its time to such channels: it shall give way */
+    bool fights;    /* it loses its time to such channels: it shall give way */
+    uint32_t polls; /* how often it looked for events; sysmon glances */
     RN_ALIGNED_LINE struct rn__timers timers;
     /* sched.lock's. */
     RN_ALIGNED_LINE struct rn__p *idle_next;
@@ -204,6 +205,7 @@ struct rn__sched {
     uint32_t cpus;                     /* that this process may use; constant */
     uint32_t stuck;                    /* atomic: sysmon has seen a P whose run-next waits long */
     uint32_t stopping;                 /* atomic: the world is to stand still */
+    uint32_t they_poll; /* atomic: sysmon has seen that those that run poll all the time */
     RN_ALIGNED_LINE struct rn__m *keeper; /* the idle M that sleeps until the next timer */
     rn_time keeper_until;                 /* atomic */
     uint32_t foreign_outside; /* plain threads that used the runtime and are not blocked in it */
@@ -221,7 +223,7 @@ struct rn__sched {
     uint32_t max_threads;
     uint32_t
         outsiders; /* atomic: who may make goroutines ready from outside (signals): no deadlock then */
-    uint32_t sysmon_asleep; /* atomic: futex; 1: it sleeps until something runs */
+    uint32_t sysmon_asleep; /* atomic: futex: enum sleep, in sysmon.c */
     size_t default_stack;
     sigset_t mask; /* the signal mask that our threads get: that of who started the runtime */
     struct rn__p *ps[RN__MAX_PROCS];
@@ -426,7 +428,8 @@ size_t rn__stack_size(const struct rn__g *g);
 
 void rn__start(void);
 void rn__sysmon_start(void);
-void rn__sysmon_wake(void);
+void rn__sysmon_wake(void); /* something runs */
+void rn__sysmon_call(void); /* nobody keeps watch: also from a doze */
 bool rn__is_main(struct rn__g *g);
 void rn__signal_stack(struct rn__m *m);
 void rn__signal_stack_drop(struct rn__m *m);
@@ -439,9 +442,13 @@ void rn__inspect_start(void);
 extern void (*rn__sysmon_hook)(rn_time now); /* at each of sysmon's looks; it never sleeps deeply */
 extern void (*rn__run_end_hook)(void); /* rn_run's function has returned; its caller's thread */
 
-/* After active() may have become true. With a keeper somebody polls or will; without, an M that is awake will, or sysmon makes one. (K2) */
+/*
+ * After active() may have become true. With a keeper somebody polls or will. Without one, an M that has a P will, or it becomes the
+ * keeper when it goes idle; a plain thread has sysmon make one. (K2)
+ */
 RN_INLINE void rn__poll_watched(void) {
-    if (!rn__load_seq_cst(&rn__sched.keeper)) rn__sysmon_wake();
+    if (!rn__load_relaxed(&rn__arch_tls_m()->p) && !rn__load_seq_cst(&rn__sched.keeper))
+        rn__sysmon_call();
 }
 
 /* Stop all others: on return no M but the caller's is inside or runs goroutines' runtime calls. */

@@ -29,9 +29,13 @@
  *   the keeper: keeper_until = what it saw; heavy fence;  look at every heap's first again   (K1)
  * Who arms without a P has a full fence there, so one is enough for the keeper, too, where nobody has a P.
  * While all Ps are busy there is no keeper: those that run poll and look at the timers as they go along, and what another thread
- * polled for them would cost a wake-up, two switches, and the cache. So the keeper resigns, unless there is an idle P (K4, resign.pml):
- *   going idle: the P among the idle ones;  then: if nobody is the keeper, I am
- *   the keeper: keeper = nobody;            then: if there is an idle P, and nobody is the keeper, I am after all
+ * polled for them would cost a wake-up, two switches, and the cache. Nor is there one while those that run poll all the time, though a P is
+ * idle: for each event it would wake up as well, to find it taken, or to take it from who would have gone on with it at once. That they do
+ * sysmon sees, and when they stop it wakes one that will be the keeper. So the keeper resigns where it is not needed; where all are
+ * idle it is (K4, resign.pml):
+ *   going idle: the P among the idle ones;  then: if one is needed and nobody is the keeper, I am
+ *   the keeper: keeper = nobody;            then: if one is needed and nobody is the keeper, I am after all
+ * A keeper that has polled something takes an idle P itself: to wake another M for it costs more than most requests do.
  */
 #include <errno.h>
 #include <sched.h>
@@ -257,15 +261,16 @@ struct rn__timers *rn__timers_mine(void) {
 }
 
 void rn__timer_earlier(rn_time when) {
-    /* K1, K3: pairs with the fences in keep and in sysmon's sleep_deep */
-    if (rn__load_relaxed(&rn__arch_tls_m()->p))
+    bool runs = rn__load_relaxed(&rn__arch_tls_m()->p); /* then sysmon is there, too */
+    /* K1, K3: pairs with the fences in keep and in sysmon's sleep_as */
+    if (runs)
         rn__barrier_light();
     else
         rn__fence_seq_cst();
     struct rn__m *k = rn__load_seq_cst(&rn__sched.keeper);
-    if (!k)
-        rn__sysmon_wake();
-    else if (when < rn__load_seq_cst(&rn__sched.keeper_until) &&
+    if (!k && !runs)
+        rn__sysmon_call();
+    else if (k && when < rn__load_seq_cst(&rn__sched.keeper_until) &&
              rn__cas_seq_cst(&k->wake, (uint32_t)ASLEEP, (uint32_t)LOOK_AGAIN))
         interrupt(k);
 }
@@ -349,15 +354,21 @@ static bool may_retire(struct rn__m *m) {
     return retire;
 }
 
-/* Is m the keeper from now on? (K4) */
-static bool becomes_keeper(struct rn__m *m) {
-    return rn__load_seq_cst(&rn__sched.nidle_ps) != 0 &&
-           rn__cas_seq_cst(&rn__sched.keeper, (struct rn__m *)NULL, m);
+/* Is there to be a keeper? Where some run, only if one does not and those do not poll all the time. */
+static bool needed(void) {
+    bool some_run = !rn__all_idle();
+    return !(some_run && (rn__load_relaxed(&rn__sched.they_poll) ||
+                          rn__load_seq_cst(&rn__sched.nidle_ps) == 0));
 }
 
-/* The keeper m leaves it to those that run, if all Ps are busy. */
+/* Is m the keeper from now on? (K4) */
+static bool becomes_keeper(struct rn__m *m) {
+    return needed() && rn__cas_seq_cst(&rn__sched.keeper, (struct rn__m *)NULL, m);
+}
+
+/* The keeper m leaves it to those that run. */
 static void resign(void) {
-    if (rn__load_seq_cst(&rn__sched.nidle_ps) != 0) return;
+    if (needed()) return;
     rn__store_seq_cst(
         &rn__sched.keeper,
         (struct rn__m *)NULL); /* K4: pairs with becomes_keeper, of who went idle meanwhile */
@@ -489,16 +500,18 @@ static void learn_patience(struct rn__p *p, rn_time now) {
         p->patience = p->patience <= PATIENCE_US * RN_US ? 0 : p->patience / 2;
 }
 
-/* How many goroutines were queued. */
-static int poll_now(void) {
+/* By m, which has a P. How many goroutines were queued. */
+static int poll_now(struct rn__m *m) {
     const struct rn__poll_hooks *polling = rn__polling();
-    return polling ? polling->poll(0) : 0;
+    if (!polling) return 0;
+    rn__store_relaxed(&m->p->polls, m->p->polls + 1); /* sysmon glances */
+    return polling->poll(0);
 }
 
 /* Nobody is woken for what is polled: the caller looks for work, and when it has some it sees to the rest (stop_spinning). */
-static void nap(void) {
+static void nap(struct rn__m *m) {
     rn__nap(NAP_US * RN_US);
-    poll_now();
+    poll_now(m);
 }
 
 /* A watch: from when on it takes anything, when it last saw something in a ring. */
@@ -550,7 +563,7 @@ static struct rn__g *watch(struct rn__m *m, rn_time start, bool shy) {
         if (crowded ? i < 4 : now - start < SPIN_US * RN_US)
             for (int k = 0; k < SPIN_PAUSES; k++) rn__arch_pause();
         else if (now < w.steal && now - w.seen < EMPTY_US * RN_US)
-            nap();
+            nap(m);
         else
             break;
     }
@@ -601,7 +614,7 @@ static void stop_spinning(struct rn__m *m) {
  */
 static struct rn__g *own_then_polled(struct rn__m *m) {
     struct rn__g *g = own(m);
-    int left = poll_now();
+    int left = poll_now(m);
     if (!g && left > 0) {
         g = rn__runq_pick_own(m->p);
         left--;

@@ -14,7 +14,7 @@
  * woken to steal them, the run-next one too.
  *
  * Sysmon also runs timers that are due (an M may be too busy to), polls descriptors, trims stacks, and keeps the
- * coarse clock. When all Ps are idle it sleeps: until something runs, or until the next timer if there is no keeper.
+ * coarse clock. When all Ps are idle, for longer than a moment, it sleeps: until something runs, or until the next timer if there is no keeper.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -35,11 +35,17 @@ enum {
     EAGER_MS = 100, /* how long a P that let others wait wakes others at once */
     TRIM_MS = 200,
     POLL_MS = 10,
+    WATCH_US =
+        200, /* how long nobody may poll without sysmon's seeing it, while nobody keeps watch */
+    OFTEN_US = 50, /* who polls so often needs no keeper */
     FIRST_LOOK_MS = 10,
     LAST_LOOK_MS = 10000,
+    DOZE_US = 200,
 };
+enum sleep { AWAKE, DEEP, DOZING };
 
-static rn_time last_trim, last_poll;
+static rn_time last_trim, last_poll, last_watch;
+static uint32_t last_polls;
 
 /* CPU time of the thread in ns; -1: it is gone. */
 static int64_t cpu_time(struct rn__m *m) {
@@ -104,7 +110,7 @@ static bool retake(struct rn__p *p) {
 
 /* Others wait behind one long goroutine while a P is idle: somebody shall come and steal. */
 static bool help(struct rn__p *p) {
-    if (rn__runq_empty(p) || rn__load_relaxed(&rn__sched.nidle_ps) == 0) return false;
+    if (!wanted(p) || rn__load_relaxed(&rn__sched.nidle_ps) == 0) return false;
     rn__store_relaxed(&p->eager, 1u);
     rn__store_relaxed(&rn__sched.stuck, 1u);
     rn__wake_p();
@@ -141,20 +147,48 @@ static bool look_at_all(rn_time now) {
     return any;
 }
 
-/* For those that are too busy to. A P may also be idle without anybody who keeps watch: it was left by one that blocks. */
-static void poll(const struct rn__poll_hooks *polling) {
-    int n = polling->poll(0);
-    if (n > 0 ||
-        (rn__load_seq_cst(&rn__sched.nidle_ps) != 0 && !rn__load_seq_cst(&rn__sched.keeper)))
-        rn__wake_p();
+/* Of a counter that each P has. */
+static uint32_t sum(size_t counter) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < RN__MAX_PROCS; i++) {
+        struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
+        if (!p) break;
+        n += rn__load_relaxed((uint32_t *)(void *)((char *)p + counter));
+    }
+    return n;
+}
+
+/* A P is idle, others run, and nobody waits in the poller. */
+static bool unwatched(void) {
+    return rn__load_seq_cst(&rn__sched.nidle_ps) != 0 && !rn__all_idle() &&
+           !rn__load_seq_cst(&rn__sched.keeper);
+}
+
+/*
+ * Do those that run poll all the time? Then they need no keeper: for each event that it sees first it would wake up, to find
+ * that it is seen to, or to take it from who would have gone on with it at once. If they stop we wake one that will be the keeper.
+ * False: that is so.
+ */
+static bool they_poll(rn_time now) {
+    uint32_t n = sum(offsetof(struct rn__p, polls));
+    bool do_they = (rn_duration)(n - last_polls) * WATCH_US * RN_US >= now - last_watch;
+    rn__store_relaxed(&rn__sched.they_poll, (uint32_t)do_they);
+    last_polls = n;
+    last_watch = now;
+    return do_they;
+}
+
+/* For those that are too busy to. */
+static void poll(const struct rn__poll_hooks *polling, rn_time now) {
+    bool stopped = now - last_watch >= WATCH_US * RN_US && !they_poll(now) && unwatched();
+    if (!stopped && now - last_poll < POLL_MS * RN_MS) return;
+    last_poll = now;
+    if (polling->poll(0) > 0 || stopped) rn__wake_p();
 }
 
 static void poll_and_trim(rn_time now) {
     const struct rn__poll_hooks *polling = rn__polling();
-    if (polling && now - last_poll >= POLL_MS * RN_MS) {
-        poll(polling);
-        last_poll = now;
-    }
+    if (polling) poll(polling, now);
     if (now - last_trim >= TRIM_MS * RN_MS) {
         rn__stack_trim();
         last_trim = now;
@@ -176,39 +210,66 @@ static void look_for_deadlock(void) {
 
 /*
  * Everything is idle: sleep until a P is taken from the idle ones, or a timer is armed and nobody keeps watch.
- *   sysmon: asleep = 1; fence; look at nidle_ps                            the waker: take the P; fence; look at asleep
+ *   sysmon: asleep = DEEP; fence; look at nidle_ps                         the waker: take the P; fence; look at asleep
  *   sysmon: asleep = 1; fence; are all idle? then at every heap's first    arming: first = when; look at asleep (K3)
  * Who arms with a P is seen by that, or sees us, as it took its P after we had looked; who arms without one has a fence in between.
+ *
+ * DOZING is the same for a moment, from which who takes a P does not wake us: where there is a little to do every few microseconds,
+ * a wake-up each time would cost more than all else.
  */
-static void sleep_deep(void) {
-    rn__store_seq_cst(&rn__sched.sysmon_asleep, 1u);
+static void sleep_as(enum sleep how, rn_duration most) {
+    rn__store_seq_cst(&rn__sched.sysmon_asleep, (uint32_t)how);
     rn__fence_seq_cst(); /* K3: pairs with rn__timer_earlier; K2 */
-    bool idle = rn__all_idle(), look_again = rn__load_seq_cst(&rn__sched.look_again);
-    rn_duration left = -1;
+    bool idle = rn__all_idle();
+    rn_duration left = most;
     if (!rn__load_seq_cst(&rn__sched.keeper)) {
-        if (rn__polling()) { /* K2: pairs with rn__poll_watched */
-            rn__store_seq_cst(&rn__sched.sysmon_asleep, 0u);
+        if (how == DEEP && rn__polling()) { /* K2: pairs with rn__poll_watched */
+            rn__store_seq_cst(&rn__sched.sysmon_asleep, (uint32_t)AWAKE);
             rn__wake_p(); /* somebody must sleep in the poller */
             return;
         }
         rn_time first = rn__first_timer();
-        if (first != RN_TIME_MAX) left = first > rn__now() ? first - rn__now() : 0;
+        rn_time now = first == RN_TIME_MAX ? 0 : rn__now();
+        if (first != RN_TIME_MAX && (left < 0 || first - now < left))
+            left = first > now ? first - now : 0;
     }
-    if (look_again && (left < 0 || left > patience)) left = patience;
-    if (idle && left != 0) rn__futex_wait(&rn__sched.sysmon_asleep, 1, left);
-    rn__store_seq_cst(&rn__sched.sysmon_asleep, 0u);
-    if (look_again) look_for_deadlock();
+    if (idle && left != 0) rn__futex_wait(&rn__sched.sysmon_asleep, (uint32_t)how, left);
+    rn__store_seq_cst(&rn__sched.sysmon_asleep, (uint32_t)AWAKE);
 }
 
-void rn__sysmon_wake(void) {
-    if (rn__load_seq_cst(&rn__sched.sysmon_asleep) == 0) return;
-    if (rn__cas_seq_cst(&rn__sched.sysmon_asleep, 1u, 0u))
+/* Changes when goroutines run. */
+static uint32_t ticks(void) { return sum(offsetof(struct rn__p, tick)); }
+
+/* True: something ran while we dozed. */
+static bool sleep_idle(void) {
+    uint32_t before = ticks();
+    sleep_as(DOZING, DOZE_US * RN_US);
+    if (!rn__all_idle() || ticks() != before) return true;
+    bool look_again = rn__load_seq_cst(&rn__sched.look_again);
+    sleep_as(DEEP, look_again ? patience : -1);
+    if (look_again) look_for_deadlock();
+    return false;
+}
+
+static void wake_from(enum sleep how) {
+    if (rn__cas_seq_cst(&rn__sched.sysmon_asleep, (uint32_t)how, (uint32_t)AWAKE))
         rn__futex_wake(&rn__sched.sysmon_asleep, 1);
 }
 
-/* Not past the next timer, as the Ms may all be busy. */
+void rn__sysmon_wake(void) {
+    if (rn__load_seq_cst(&rn__sched.sysmon_asleep) == DEEP) wake_from(DEEP);
+}
+
+void rn__sysmon_call(void) {
+    uint32_t how = rn__load_seq_cst(&rn__sched.sysmon_asleep);
+    if (how != AWAKE) wake_from(how);
+}
+
+/* Not past the next timer, as the Ms may all be busy, nor for long where nobody keeps watch. */
 static rn_duration bounded(rn_duration d) {
     rn_time first = rn__first_timer();
+    bool some_idle = rn__load_relaxed(&rn__sched.nidle_ps) != 0;
+    if (d > WATCH_US * RN_US && some_idle && rn__polling()) d = WATCH_US * RN_US;
     if (first == RN_TIME_MAX) return d;
     rn_duration left = first - rn__now();
     return left < TICK_US * RN_US ? TICK_US * RN_US : left < d ? left : d;
@@ -226,8 +287,8 @@ static void *sysmon(void *arg) {
         rn__store_relaxed(&rn__sched.coarse_now, now);
         if (rn__sysmon_hook) rn__sysmon_hook(now);
         if (rn__all_idle() && !rn__sysmon_hook && !rn__stack_surplus()) {
-            sleep_deep();
-            quiet = 0;
+            bool dozed = sleep_idle();
+            if (!dozed || !rn__load_seq_cst(&rn__sched.keeper)) quiet = 0;
         }
         rn__run_timers();
         poll_and_trim(now);

@@ -315,7 +315,7 @@ static void check_dead(bool sysmon) {
     if (idle && !strangers(s, sysmon)) dead();
     rn__store_seq_cst(&s->look_again,
                       1u); /* they may end, and nobody tells us: sysmon asks again */
-    rn__sysmon_wake();
+    rn__sysmon_call();
 }
 
 void rn__check_dead(void) { check_dead(false); }
