@@ -449,6 +449,81 @@ TEST_GO_ONCE(none_of_many_connections_is_left_behind) {
     CHECK_LE(c.late, MANY * TRIPS / 1000);
 }
 
+/* ---- those that wait while others compute ---- */
+
+static uint32_t served; /* atomic */
+
+static void until_served(uint32_t n) {
+    while (__atomic_load_n(&served, __ATOMIC_RELAXED) < n) continue;
+}
+
+static void compute_until_served(rn_conn c, uint32_t n, rn_wg *all) {
+    char b;
+    while (rn_read(c, &b, 1) == 1) {
+        uint32_t before = __atomic_fetch_add(&served, 1, __ATOMIC_RELAXED);
+        until_served(before / n * n + n);
+        rn_wg_done(all);
+    }
+    rn_conn_close(c);
+}
+
+/* All are polled at once, by one who runs them in turn, and each computes until all have run. */
+TEST_GO(polled_with_those_that_compute) {
+    enum { N = 3 };
+    rn_conn c[N][2];
+    rn_wg all = {0};
+    for (int i = 0; i < N; i++) {
+        CHECK_EQ(rn_socketpair(SOCK_STREAM, c[i]), 0);
+        rn_go(compute_until_served, c[i][1], N, &all);
+    }
+    for (long round = scaled(10); round > 0; round--) {
+        until_waiting(N);
+        rn_wg_add(&all, N);
+        for (int i = 0; i < N; i++) CHECK_EQ(rn_write(c[i][0], "x", 1), 1);
+        rn_wg_wait(&all);
+    }
+    for (int i = 0; i < N; i++) rn_conn_close(c[i][0]);
+}
+
+static uint32_t wanted; /* atomic: so often the thread has been asked to write */
+
+static void *write_when_wanted(void *arg) {
+    rn_conn c = *(rn_conn *)arg;
+    uint32_t last = (uint32_t)scaled(10);
+    for (uint32_t i = 1; i <= last; i++) {
+        while (__atomic_load_n(&wanted, __ATOMIC_RELAXED) < i) sched_yield();
+        CHECK_EQ(send(rn_conn_fd(c), "x", 1, MSG_NOSIGNAL), 1);
+    }
+    return NULL;
+}
+
+static void count_served(rn_conn c) {
+    char b;
+    while (rn_read(c, &b, 1) == 1) __atomic_fetch_add(&served, 1, __ATOMIC_RELAXED);
+    rn_conn_close(c);
+}
+
+/* Those that run have polled all the time, and nobody else waits in the poller; then they compute until something comes. */
+TEST_GO(what_comes_when_those_that_polled_compute) {
+    rn_conn busy[2], c[2];
+    rn_chan(int) done = rn_make(int, 1);
+    pthread_t writer;
+    CHECK_EQ(rn_socketpair(SOCK_STREAM, c), 0);
+    rn_go(count_served, c[1]);
+    CHECK_EQ(pthread_create(&writer, NULL, write_when_wanted, &c[0]), 0);
+    for (uint32_t i = 1; i <= (uint32_t)scaled(10); i++) {
+        CHECK_EQ(rn_socketpair(SOCK_STREAM, busy), 0);
+        rn_go(echo, busy[1]);
+        ping(busy[0], 500, done);
+        rn_recv(done);
+        __atomic_store_n(&wanted, i, __ATOMIC_RELAXED);
+        until_served(i);
+    }
+    pthread_join(writer, NULL);
+    rn_conn_close(c[0]);
+    rn_unref(done);
+}
+
 static void client(const char *address, long rounds, rn_chan(int) done) {
     rn_conn c = rn_dial("tcp", address);
     CHECK_GT(c, 0);

@@ -115,6 +115,7 @@ struct rn__m {
     struct rn__g *picked; /* chosen by who switched to g0, for g0 to run */
     uint64_t random;
     bool spinning;
+    bool polled; /* just now, as the keeper */
     /* Rarely. */
     struct rn__g g0;
     struct rn__g *locked_g;
@@ -168,6 +169,9 @@ struct rn__p {
     rn_time bounced;
     bool fights;    /* it loses its time to such channels: it shall give way */
     uint32_t polls; /* how often it looked for events; sysmon glances */
+    rn_time batch;  /* when it polled those that it runs now, at batch_tick; 0: it does not */
+    uint32_t batch_tick;
+    rn_duration turn; /* how long one of those runs; 0: that is not known yet */
     RN_ALIGNED_LINE struct rn__timers timers;
     /* sched.lock's. */
     RN_ALIGNED_LINE struct rn__p *idle_next;

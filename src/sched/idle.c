@@ -301,6 +301,14 @@ static bool rise(struct rn__m *m) {
 }
 
 /*
+ * Is it worth a wake-up to have others run of n that were polled for p, half of them, as thieves do? If one of these runs for longer than
+ * was to be expected, sysmon sees that others wait.
+ */
+static bool worth_waking(struct rn__p *p, int n) {
+    return n > 0 && (p->turn == 0 || n * p->turn >= 2 * SPIN_US * RN_US);
+}
+
+/*
  * Once the poller is there the keeper always sleeps in it: whether somebody waits for a descriptor changes
  * too often to tell the keeper each time.
  */
@@ -311,8 +319,8 @@ static void sleep_now(struct rn__m *m, rn_duration timeout) {
         rn__store_seq_cst(&m->polling, true); /* M3 */
         int n = rn__load_seq_cst(&m->wake) == ASLEEP ? hooks->poll(timeout) : 0;
         rn__store_seq_cst(&m->polling, false);
-        if (n > 0 && rise(m)) n--;
-        if (n > 0) rn__wake_p();
+        m->polled = n > 0 && rise(m);
+        if (m->polled ? worth_waking(m->next_p, n - 1) : n > 0) rn__wake_p();
     } else {
         rn__futex_wait(&m->wake, ASLEEP, timeout);
     }
@@ -423,12 +431,13 @@ static void stop_locked(struct rn__m *m) {
 
 /* ---- looking for work ---- */
 
-static bool any_work(void) {
+/* In the global queue, or in any ring but that of `mine`, which may be NULL. */
+static bool any_work(const struct rn__p *mine) {
     if (rn__load_seq_cst(&rn__sched.nglobal) != 0) return true;
     uint32_t n = rn__load_relaxed(&rn__sched.procs);
     for (uint32_t i = 0; i < n; i++) {
         struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
-        if (p && rn__runq_length(p) != 0) return true;
+        if (p && p != mine && rn__runq_length(p) != 0) return true;
     }
     return false;
 }
@@ -458,7 +467,7 @@ static void go_idle(struct rn__m *m) {
     struct rn__p *p = NULL;
     if (!rn__all_idle()) {
         rn__barrier_heavy(); /* W2: pairs with W1 in rn__wake_others */
-        if (any_work()) p = rn__idle_p_get();
+        if (any_work(NULL)) p = rn__idle_p_get();
     }
     if (!p) {
         stop_m(m);
@@ -602,24 +611,59 @@ static struct rn__g *give_way(struct rn__m *m) {
 static void stop_spinning(struct rn__m *m) {
     if (!m->spinning) return;
     m->spinning = false;
-    if (rn__sub_seq_cst(&rn__sched.nspinning, 1) == 1 &&
-        rn__load_seq_cst(&rn__sched.nidle_ps) != 0 && any_work())
-        rn__wake_p();
+    if (rn__sub_seq_cst(&rn__sched.nspinning, 1) != 1 || rn__load_seq_cst(&rn__sched.nidle_ps) == 0)
+        return;
+    const struct rn__p *but = rn__polling() ? m->p : NULL; /* sysmon is there soon, too */
+    if (any_work(but) || worth_waking(m->p, (int)rn__runq_length(m->p))) rn__wake_p();
+}
+
+/*
+ * How long those run that p polls, each. A batch is what it has run from a poll that found some to the next. What most run for
+ * counts, not the mean: a thread that the kernel leaves behind for a moment is no reason to wake others, which would make it worse. If many run for
+ * long of a sudden sysmon helps until that is learned.
+ */
+static void learn_turn(struct rn__p *p, rn_time now) {
+    if (p->batch == 0) return;
+    rn_duration turn = (now - p->batch) / (p->tick - p->batch_tick);
+    if (p->turn == 0)
+        p->turn = turn;
+    else if (turn < p->turn)
+        p->turn -= p->turn / 8;
+    else
+        p->turn += p->turn / 32 + 25;
+    p->batch = 0;
+}
+
+/* Poll, unless m has just done so as the keeper. How many goroutines are queued by it. */
+static int poll_for_batch(struct rn__m *m) {
+    struct rn__p *p = m->p;
+    if (m->polled) {
+        m->polled = false;
+        return 0;
+    }
+    if (!rn__polling()) return 0;
+    rn_time now = rn__now();
+    if (p->tick != p->batch_tick) learn_turn(p, now);
+    int n = poll_now(m);
+    if (n > 0) {
+        p->batch = now;
+        p->batch_tick = p->tick;
+    }
+    return n;
 }
 
 /*
  * Who waits in the global queue comes before what is polled: that fills the ring each time when there are more connections than
- * it has room for, and then only the first of the global queue would go on each time. Others are woken for what is polled, but
- * not for one that m runs itself.
+ * it has room for, and then only the first of the global queue would go on each time.
  */
 static struct rn__g *own_then_polled(struct rn__m *m) {
     struct rn__g *g = own(m);
-    int left = poll_now(m);
+    int left = poll_for_batch(m);
     if (!g && left > 0) {
         g = rn__runq_pick_own(m->p);
         left--;
     }
-    if (left > 0) rn__wake_others();
+    if (worth_waking(m->p, left)) rn__wake_others();
     return g;
 }
 
