@@ -10,11 +10,12 @@
  * never notices. Where all other Ps are busy, one that blocks loses its P before anybody waits; one that computes keeps it:
  * it may be using it, and who comes is seen within 10 ms.
  *
- * A P that runs one long goroutine while others wait in its queue, and another P is idle: an M is
- * woken to steal them, the run-next one too.
+ * A P that runs one long goroutine while others wait in its queue or the global one, and another P is idle: an M is
+ * woken for them, the run-next one too.
  *
  * Sysmon also runs timers that are due (an M may be too busy to), polls descriptors, trims stacks, and keeps the
- * coarse clock. When all Ps are idle, for longer than a moment, it sleeps: until something runs, or until the next timer if there is no keeper.
+ * coarse clock. When all Ps are idle, for longer than a moment, it sleeps: until something runs, or until the next timer if there
+ * is no keeper.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -35,12 +36,12 @@ enum {
     EAGER_MS = 100, /* how long a P that let others wait wakes others at once */
     TRIM_MS = 200,
     POLL_MS = 10,
-    WATCH_US =
-        200, /* how long nobody may poll without sysmon's seeing it, while nobody keeps watch */
-    OFTEN_US = 50, /* who polls so often needs no keeper */
+    WATCH_US = 200, /* so often those that run must poll, or there is to be a keeper */
+    GLANCE_US =
+        1000, /* how long it may take us to see that Ps are idle, while descriptors are waited for */
+    DOZE_US = 200,
     FIRST_LOOK_MS = 10,
     LAST_LOOK_MS = 10000,
-    DOZE_US = 200,
 };
 enum sleep { AWAKE, DEEP, DOZING };
 
@@ -165,9 +166,8 @@ static bool unwatched(void) {
 }
 
 /*
- * Do those that run poll all the time? Then they need no keeper: for each event that it sees first it would wake up, to find
- * that it is seen to, or to take it from who would have gone on with it at once. If they stop we wake one that will be the keeper.
- * False: that is so.
+ * Do those that run poll all the time? Then they need no keeper (idle.c). If not, while a P is idle, we wake one that will be the
+ * keeper.
  */
 static bool they_poll(rn_time now) {
     uint32_t n = sum(offsetof(struct rn__p, polls));
@@ -188,7 +188,10 @@ static void poll(const struct rn__poll_hooks *polling, rn_time now) {
 
 static void poll_and_trim(rn_time now) {
     const struct rn__poll_hooks *polling = rn__polling();
-    if (polling) poll(polling, now);
+    if (polling)
+        poll(polling, now);
+    else
+        rn__store_relaxed(&rn__sched.they_poll, 0u);
     if (now - last_trim >= TRIM_MS * RN_MS) {
         rn__stack_trim();
         last_trim = now;
@@ -265,11 +268,14 @@ void rn__sysmon_call(void) {
     if (how != AWAKE) wake_from(how);
 }
 
-/* Not past the next timer, as the Ms may all be busy, nor for long where nobody keeps watch. */
+/* Not past the next timer, as the Ms may all be busy, nor for long where those that run have to poll. */
 static rn_duration bounded(rn_duration d) {
     rn_time first = rn__first_timer();
-    bool some_idle = rn__load_relaxed(&rn__sched.nidle_ps) != 0;
-    if (d > WATCH_US * RN_US && some_idle && rn__polling()) d = WATCH_US * RN_US;
+    if (rn__polling()) {
+        bool some_idle = rn__load_relaxed(&rn__sched.nidle_ps) != 0;
+        rn_duration most = (some_idle ? WATCH_US : GLANCE_US) * RN_US;
+        if (d > most) d = most;
+    }
     if (first == RN_TIME_MAX) return d;
     rn_duration left = first - rn__now();
     return left < TICK_US * RN_US ? TICK_US * RN_US : left < d ? left : d;
