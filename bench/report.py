@@ -2,6 +2,7 @@
 """What run.py prints and publishes: lines, a Markdown table, an SVG plot."""
 import os
 import platform
+import re
 
 WIDTH = 30
 
@@ -79,6 +80,36 @@ def markdown(results, order, notes):
     out += ["## What differs", ""]
     out += [f"- **{p}**: {notes[p]}" for p in peers if p in notes]
     return "\n".join(out) + "\n"
+
+
+def from_cell(text):
+    """{"median", "min", "max"}, to three figures, of what `cell` wrote. None: nothing was measured."""
+    found = re.match(r"(\S+) \((\S+)\.\.(\S+)\)", text)
+    if not found:
+        return None
+    values = [float(v.replace(",", "").rstrip("M")) * (1e6 if v.endswith("M") else 1) for v in found.groups()]
+    return dict(zip(("median", "min", "max"), values))
+
+
+def read_markdown(text):
+    """The results that `markdown` wrote."""
+    results, heads, procs = [], [], 0
+    runs = int(re.search(r"of (\d+) runs or more", text)[1])
+    for line in text.splitlines():
+        if line.startswith("## procs "):
+            procs = int(line.split()[-1])
+        if not line.startswith("| "):
+            continue
+        cells = [c.strip() for c in line.strip("|").split("|")]
+        if cells[0] == "row":
+            heads = [head.split(" ", 1) for head in cells[2:]]
+            continue
+        for (peer, version), c in zip(heads, cells[2:]):
+            values = from_cell(c)
+            if values:
+                results.append({"row": cells[0], "peer": peer, "version": version, "procs": procs, "unit": cells[1],
+                                "runs": runs, **values})
+    return results
 
 
 def svg(results):

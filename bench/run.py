@@ -25,6 +25,7 @@ import servers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "bench"
+PUBLISHED = ROOT / "docs" / "benchmarks"
 
 CORE = """yield spawn_one spawn_batch_1000 pingpong stream stream_128 uncontended_1 uncontended_100
     select_2 try_fail sieve_2000 park_100k""".split()
@@ -127,13 +128,20 @@ def key(r):
 
 
 class Results:
-    """build/bench/results.json: saved after every row, so that an interrupted run keeps what it has."""
+    """
+    build/bench/results.json: saved after every row, so that an interrupted run keeps what it has. Where there is none, in a new
+    checkout, it begins with what is published: else publishing a few rows would drop all others.
+    """
 
     def __init__(self, fresh):
         self.path = OUT / "results.json"
         self.all = {}
-        if self.path.exists() and not fresh:
-            self.all = {key(r): r for r in json.loads(self.path.read_text())}
+        if fresh:
+            return
+        old = json.loads(self.path.read_text()) if self.path.exists() else []
+        if not old and (PUBLISHED / "README.md").exists():
+            old = report.read_markdown((PUBLISHED / "README.md").read_text())
+        self.all = {key(r): r for r in old}
 
     def add(self, new):
         self.all.update({key(r): r for r in new})
@@ -173,7 +181,7 @@ def main():
     if not a.cpu:
         print(f"{results.path.relative_to(ROOT)}: {len(results.all)} results")
     if a.publish:
-        report.publish(results.list(), ROOT / "docs" / "benchmarks", list(peers.ALL), peers.NOTES)
+        report.publish(results.list(), PUBLISHED, list(peers.ALL), peers.NOTES)
         print("docs/benchmarks/README.md, docs/benchmarks/ratio.svg")
     return 1 if "runnel" in broken else 0
 
