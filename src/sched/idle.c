@@ -362,11 +362,10 @@ static bool may_retire(struct rn__m *m) {
     return retire;
 }
 
-/* Is there to be a keeper? Where some run, only if one does not and those do not poll all the time. */
+/* Is there to be a keeper? Where some run, only if one P is idle and those do not poll all the time. */
 static bool needed(void) {
-    bool some_run = !rn__all_idle();
-    return !(some_run && (rn__load_relaxed(&rn__sched.they_poll) ||
-                          rn__load_seq_cst(&rn__sched.nidle_ps) == 0));
+    if (rn__all_idle()) return true;
+    return rn__load_seq_cst(&rn__sched.nidle_ps) != 0 && !rn__load_relaxed(&rn__sched.they_poll);
 }
 
 /* Is m the keeper from now on? (K4) */

@@ -204,7 +204,7 @@ static void change_procs(uint32_t n) {
     for (uint32_t i = n; i < old; i++) retire_p(i);
     for (uint32_t i = old; i < n; i++)
         if (!have_p(i)) n = i;
-    rn__store_seq_cst(&s->procs, n); /* before the new ones are idle: all are not, as we have one */
+    rn__store_seq_cst(&s->procs, n); /* before the new ones are idle: all are not until then */
     for (uint32_t i = old; i < n; i++) rn__idle_p_put(s->ps[i]);
 }
 

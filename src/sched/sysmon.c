@@ -36,9 +36,8 @@ enum {
     EAGER_MS = 100, /* how long a P that let others wait wakes others at once */
     TRIM_MS = 200,
     POLL_MS = 10,
-    WATCH_US = 200, /* so often those that run must poll, or there is to be a keeper */
-    GLANCE_US =
-        1000, /* how long it may take us to see that Ps are idle, while descriptors are waited for */
+    WATCH_US = 200,   /* so often those that run must poll, or there is to be a keeper */
+    GLANCE_US = 1000, /* so often we look, at least, while descriptors are waited for */
     DOZE_US = 200,
     FIRST_LOOK_MS = 10,
     LAST_LOOK_MS = 10000,
