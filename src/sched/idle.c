@@ -107,7 +107,7 @@ void rn__idle_p_remove(struct rn__p *p) {
 /* NULL: none is to be had, and who was to search does not. */
 static struct rn__p *idle_p_get(bool spinning) {
     rn__lock_acquire(&rn__sched.lock);
-    bool was_all_idle = rn__sched.nidle_ps == rn__load_relaxed(&rn__sched.procs);
+    bool was_all_idle = rn__all_idle();
     struct rn__p *p = idle_p_pop();
     if (!p && spinning) rn__sub_seq_cst(&rn__sched.nspinning, 1);
     rn__lock_release(&rn__sched.lock);
@@ -328,10 +328,7 @@ static void sleep_now(struct rn__m *m, rn_duration timeout) {
 }
 
 /* Those that are awake look at the timers themselves, as a rule, and for less than if two compete for them. */
-static rn_duration grace(void) {
-    bool awake = rn__load_relaxed(&rn__sched.nidle_ps) < rn__load_relaxed(&rn__sched.procs);
-    return awake ? GRACE_US * RN_US : 0;
-}
+static rn_duration grace(void) { return rn__all_idle() ? 0 : GRACE_US * RN_US; }
 
 /* The keeper's turn: sleep until the next timer, then see to it. */
 static void keep(struct rn__m *m) {
@@ -508,18 +505,17 @@ static void learn_patience(struct rn__p *p, rn_time now) {
         p->patience = p->patience <= PATIENCE_US * RN_US ? 0 : p->patience / 2;
 }
 
-/* By m, which has a P. How many goroutines were queued. */
-static int poll_now(struct rn__m *m) {
-    const struct rn__poll_hooks *polling = rn__polling();
-    if (!polling) return 0;
-    rn__store_relaxed(&m->p->polls, m->p->polls + 1); /* sysmon glances */
+/* By the M that has p. How many goroutines were queued. */
+static int poll_for(struct rn__p *p, const struct rn__poll_hooks *polling) {
+    rn__store_relaxed(&p->polls, p->polls + 1); /* sysmon glances */
     return polling->poll(0);
 }
 
 /* Nobody is woken for what is polled: the caller looks for work, and when it has some it sees to the rest (stop_spinning). */
 static void nap(struct rn__m *m) {
     rn__nap(NAP_US * RN_US);
-    poll_now(m);
+    const struct rn__poll_hooks *polling = rn__polling();
+    if (polling) poll_for(m->p, polling);
 }
 
 /* A watch: from when on it takes anything, when it last saw something in a ring. */
@@ -622,8 +618,9 @@ static void stop_spinning(struct rn__m *m) {
  * long of a sudden sysmon helps until that is learned.
  */
 static void learn_turn(struct rn__p *p, rn_time now) {
-    if (p->batch == 0) return;
-    rn_duration turn = (now - p->batch) / (p->tick - p->batch_tick);
+    uint32_t ran = p->tick - p->batch_tick;
+    if (p->batch == 0 || ran == 0) return;
+    rn_duration turn = (now - p->batch) / ran;
     if (p->turn == 0)
         p->turn = turn;
     else if (turn < p->turn)
@@ -640,10 +637,11 @@ static int poll_for_batch(struct rn__m *m) {
         m->polled = false;
         return 0;
     }
-    if (!rn__polling()) return 0;
+    const struct rn__poll_hooks *polling = rn__polling();
+    if (!polling) return 0;
     rn_time now = rn__now();
-    if (p->tick != p->batch_tick) learn_turn(p, now);
-    int n = poll_now(m);
+    learn_turn(p, now);
+    int n = poll_for(p, polling);
     if (n > 0) {
         p->batch = now;
         p->batch_tick = p->tick;

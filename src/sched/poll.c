@@ -120,18 +120,15 @@ static void collect(struct rn__pollfd *pd, uint32_t dirs, int result, int turn_r
     }
 }
 
-/*
- * Inside. They are counted off after they are ready: whoever looks for a deadlock in between sees that they wait, or
- * that there is work.
- */
-static uint32_t ready_quietly(struct batch *b) {
-    uint32_t n = rn__ready_quietly(&b->list);
+/* After they are ready: whoever looks for a deadlock in between sees that they wait, or that there is work. */
+static void count_off(struct batch *b) {
     if (b->awaited) rn__sub_seq_cst(&waiting, b->awaited);
-    return n;
 }
 
+/* Inside. */
 static void ready(struct batch *b) {
-    if (ready_quietly(b) != 0) rn__wake_others();
+    rn__ready_list(&b->list);
+    count_off(b);
 }
 
 /* The counters are only written under the lock. P5: who sees an odd edge sees that it is odd. */
@@ -469,7 +466,9 @@ int rn__poll(rn_duration timeout) {
     if (r) return r;
     int n = rn__poller_wait(e, EVENTS, timeout);
     for (int i = 0; i < n; i++) deliver(&e[i], &l);
-    return (int)ready_quietly(&l);
+    n = (int)rn__ready_quietly(&l.list);
+    count_off(&l);
+    return n;
 }
 
 /* When the poller is not open nobody waits in it. */

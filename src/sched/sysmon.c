@@ -38,7 +38,7 @@ enum {
     POLL_MS = 10,
     WATCH_US = 200,   /* so often those that run must poll, or there is to be a keeper */
     GLANCE_US = 1000, /* so often we look, at least, while descriptors are waited for */
-    DOZE_US = 200,
+    DOZE_US = 200,    /* before it sleeps deeply */
     FIRST_LOOK_MS = 10,
     LAST_LOOK_MS = 10000,
 };
@@ -108,9 +108,9 @@ static bool retake(struct rn__p *p) {
     return true;
 }
 
-/* Others wait behind one long goroutine while a P is idle: somebody shall come and steal. */
+/* Others wait behind one long goroutine: if a P is idle somebody shall come for them. */
 static bool help(struct rn__p *p) {
-    if (!wanted(p) || rn__load_relaxed(&rn__sched.nidle_ps) == 0) return false;
+    if (rn__load_relaxed(&rn__sched.nidle_ps) == 0) return false;
     rn__store_relaxed(&p->eager, 1u);
     rn__store_relaxed(&rn__sched.stuck, 1u);
     rn__wake_p();
@@ -128,8 +128,8 @@ static bool look_at(struct rn__p *p, rn_time now) {
     }
     if (rn__load_relaxed(&m->inside) == RN__SCHED) return false; /* it looks for work */
     if (rn__chaos(2)) return retake(p);
-    if (help(p)) return true;
     bool now_wanted = wanted(p);
+    if (now_wanted && help(p)) return true;
     if (now_wanted && now - p->seen_when >= SLICE_MS * RN_MS) {
         bool computes = kernel_state(m) == 'R';
         return retake(p) && !computes;
@@ -213,7 +213,7 @@ static void look_for_deadlock(void) {
 /*
  * Everything is idle: sleep until a P is taken from the idle ones, or a timer is armed and nobody keeps watch.
  *   sysmon: asleep = DEEP; fence; look at nidle_ps                         the waker: take the P; fence; look at asleep
- *   sysmon: asleep = 1; fence; are all idle? then at every heap's first    arming: first = when; look at asleep (K3)
+ *   sysmon: asleep = how; fence; are all idle? then at every heap's first  arming: first = when; look at asleep (K3)
  * Who arms with a P is seen by that, or sees us, as it took its P after we had looked; who arms without one has a fence in between.
  *
  * DOZING is the same for a moment, from which who takes a P does not wake us: where there is a little to do every few microseconds,
@@ -231,9 +231,11 @@ static void sleep_as(enum sleep how, rn_duration most) {
             return;
         }
         rn_time first = rn__first_timer();
-        rn_time now = first == RN_TIME_MAX ? 0 : rn__now();
-        if (first != RN_TIME_MAX && (left < 0 || first - now < left))
-            left = first > now ? first - now : 0;
+        if (first != RN_TIME_MAX) {
+            rn_duration due = first - rn__now();
+            if (due < 0) due = 0;
+            if (left < 0 || due < left) left = due;
+        }
     }
     if (idle && left != 0) rn__futex_wait(&rn__sched.sysmon_asleep, (uint32_t)how, left);
     rn__store_seq_cst(&rn__sched.sysmon_asleep, (uint32_t)AWAKE);

@@ -311,8 +311,7 @@ static void check_dead(bool sysmon) {
     if (rn__load_seq_cst(&s->outsiders) != 0 || rn__first_timer() != RN_TIME_MAX) return;
     if (rn__polling()) return;
     /* A P that is neither an M's nor idle is in sysmon's hands, on its way to an M, with what is in its queue. */
-    bool idle = rn__load_seq_cst(&s->nidle_ps) >= rn__load_seq_cst(&s->procs);
-    if (idle && !strangers(s, sysmon)) dead();
+    if (rn__all_idle() && !strangers(s, sysmon)) dead();
     rn__store_seq_cst(&s->look_again,
                       1u); /* they may end, and nobody tells us: sysmon asks again */
     rn__sysmon_call();
