@@ -290,13 +290,13 @@ static void *sysmon(void *arg) {
     rn_duration delay = TICK_US * RN_US;
     for (;;) {
         rn__nap(bounded(delay));
-        rn_time now = rn__now();
-        rn__store_relaxed(&rn__sched.coarse_now, now);
-        if (rn__sysmon_hook) rn__sysmon_hook(now);
         if (rn__all_idle() && !rn__sysmon_hook && !rn__stack_surplus()) {
             bool dozed = sleep_idle();
             if (!dozed || !rn__load_seq_cst(&rn__sched.keeper)) quiet = 0;
         }
+        rn_time now = rn__now(); /* after all sleeping */
+        rn__store_relaxed(&rn__sched.coarse_now, now);
+        if (rn__sysmon_hook) rn__sysmon_hook(now);
         rn__run_timers();
         poll_and_trim(now);
         if (look_at_all(now))
