@@ -94,7 +94,11 @@ void rn__stack_init(void) {
     }
 }
 
-static size_t slot_size(uint32_t c) { return (size_t)1 << c; }
+/*
+ * Not a power of two: the pages that are in use, the last one of each slot, would share a 64th of a TLB's sets where that goes by
+ * the lowest bits of a page's number, and their page table entries an 8th of a cache's.
+ */
+static size_t slot_size(uint32_t c) { return ((size_t)1 << c) + rn__page_size(); }
 
 /*
  * Gs at the same place in each slot would share a 64th of every cache's sets. So neighbours lie a line apart, as far as a page
@@ -102,7 +106,7 @@ static size_t slot_size(uint32_t c) { return (size_t)1 << c; }
  */
 static struct rn__g *slot_g(char *slot, uint32_t c) {
     size_t g_size = (sizeof(struct rn__g) + RN_CACHE_LINE - 1) / RN_CACHE_LINE * RN_CACHE_LINE;
-    size_t colour = ((uintptr_t)slot >> c) % COLOURS * RN_CACHE_LINE;
+    size_t colour = (uintptr_t)slot / slot_size(c) % COLOURS * RN_CACHE_LINE;
     return (struct rn__g *)(void *)(slot + slot_size(c) - colour - g_size);
 }
 
@@ -115,7 +119,7 @@ static struct rn__g *slot_init(char *slot, uint32_t c) {
     return g;
 }
 
-size_t rn__stack_size(const struct rn__g *g) { return slot_size(g->stack_class); }
+size_t rn__stack_size(const struct rn__g *g) { return (size_t)1 << g->stack_class; }
 
 /* ---- making ---- */
 
@@ -127,13 +131,7 @@ static bool add_chunk(struct class *k, uint32_t c) {
         char *base = rn__pages_reserve(size);
         if (!base) continue;
         rn__pages_dump(base, size, false);
-        /* Slots lie on multiples of their size: the mapping may not, so the first one may be lost. */
-        size_t skip = (size_t)(-(uintptr_t)base & (slot_size(c) - 1));
-        if (size - skip < slot_size(c)) {
-            rn__pages_release(base, size);
-            continue;
-        }
-        k->chunk[k->nchunks] = (struct chunk){base + skip, (size - skip) / slot_size(c), 0, 0};
+        k->chunk[k->nchunks] = (struct chunk){base, size / slot_size(c), 0, 0};
         rn__store_release(&k->nchunks, k->nchunks + 1);
         return true;
     }
