@@ -607,6 +607,117 @@ TEST_GO(close_panics_all_senders) {
     }
 }
 
+struct wide {
+    char b[24];
+};
+typedef rn_chan(struct wide) chan_wide;
+
+static void recv_wide(chan_wide c, rn_wg *w) {
+    static const struct wide nothing;
+    struct wide v;
+    memset(&v, 0xab, sizeof v);
+    CHECK(!rn_recv_ok(c, &v));
+    CHECK_EQ(memcmp(&v, &nothing, sizeof v), 0);
+    rn_wg_done(w);
+}
+
+/* Most of them are still to be touched when rn_close returns: not by way of the channel, which goes at once. */
+TEST_GO(close_wakes_thousands_and_the_channel_may_go) {
+    for (long i = 0, n = scaled(5000); i < 3; i++) {
+        chan_wide c = rn_make(struct wide, i);
+        rn_wg w = {0};
+        rn_wg_add(&w, n);
+        for (long k = 0; k < n; k++) GO(recv_wide, c, &w);
+        WAIT_RECEIVERS(c, n);
+        rn_close(c);
+        CHECK_EQ(parked_receivers(c), 0);
+        rn_unref(c);
+        size_t size = sizeof(struct rn__hchan) + (size_t)i * sizeof(struct wide);
+        void *again = memset(malloc(size), 0xff, size); /* the same memory, as a rule */
+        rn_wg_wait(&w);
+        free(again);
+    }
+}
+
+static void send_to_closed(void *c, rn_wg *w) {
+    check_panics(call_send, c, "send on closed channel");
+    rn_wg_done(w);
+}
+
+TEST_GO(close_panics_thousands_of_senders) {
+    long n = scaled(5000);
+    rn_chan(int) c = rn_make(int, 2);
+    rn_wg w = {0};
+    rn_send(c, 1), rn_send(c, 2);
+    rn_wg_add(&w, n);
+    for (long k = 0; k < n; k++) GO(send_to_closed, (void *)c, &w);
+    WAIT_SENDERS(c, n);
+    rn_close(c);
+    CHECK_EQ(parked_senders(c), 0);
+    rn_wg_wait(&w);
+    CHECK_EQ(rn_recv(c), 1);
+    CHECK_EQ(rn_recv(c), 2);
+    CHECK(!rn_recv_ok(c, NULL));
+    rn_unref(c);
+}
+
+static void recv_none(chan_int c, rn_wg *w) {
+    CHECK(!rn_recv_ok(c, NULL));
+    rn_wg_done(w);
+}
+
+/* Of the two channels one is closed: who is served by that is not the other's any more. */
+static void select_one(chan_int c, chan_int d, rn_wg *w) {
+    bool ok = true;
+    int v = 42, i = rn_select(rn_on_recv_ok(c, &v, &ok), rn_on_recv(d, &v));
+    CHECK_EQ(i, 0);
+    CHECK(!ok);
+    rn_wg_done(w);
+}
+
+static void *thread_recv_none(void *c) {
+    CHECK(!rn_recv_ok((chan_int)c, NULL));
+    return NULL;
+}
+
+TEST_GO(close_wakes_threads_among_hundreds) {
+    enum { THREADS = 3, OTHERS = 200 };
+    for (int i = 0; i < 10; i++) {
+        chan_int c = rn_make(int, 0);
+        pthread_t t[THREADS];
+        rn_wg w = {0};
+        rn_wg_add(&w, 2 * OTHERS);
+        for (int k = 0; k < OTHERS; k++) GO(recv_none, c, &w);
+        WAIT_RECEIVERS(c, OTHERS);
+        for (int k = 0; k < THREADS; k++)
+            CHECK_EQ(pthread_create(&t[k], NULL, thread_recv_none, (void *)c), 0);
+        WAIT_RECEIVERS(c, OTHERS + THREADS);
+        for (int k = 0; k < OTHERS; k++) GO(recv_none, c, &w);
+        WAIT_RECEIVERS(c, 2 * OTHERS + THREADS);
+        rn_close(c);
+        for (int k = 0; k < THREADS; k++) CHECK_EQ(pthread_join(t[k], NULL), 0);
+        rn_wg_wait(&w);
+        rn_unref(c);
+    }
+}
+
+TEST_GO(close_sees_to_each_select_at_once) {
+    for (long i = 0, n = scaled(500); i < 10; i++) {
+        chan_int c = rn_make(int, 0), d = rn_make(int, 0);
+        rn_wg w = {0};
+        rn_wg_add(&w, 2 * n);
+        for (long k = 0; k < n; k++) {
+            GO(recv_none, c, &w);
+            GO(select_one, c, d, &w);
+        }
+        WAIT_RECEIVERS(c, 2 * n);
+        rn_close(c);
+        CHECK_EQ(rn_try_send(d, 1), -EAGAIN);
+        rn_wg_wait(&w);
+        rn_unref(c), rn_unref(d);
+    }
+}
+
 static void select_both_ways(chan_int c, send_int out) {
     int v = 42;
     bool ok = true;

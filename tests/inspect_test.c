@@ -131,6 +131,25 @@ TEST_GO(equal_stacks_are_shown_once_if_there_are_thousands) {
     show_once(select_from, "select");
 }
 
+/* Many are queued as one then. */
+TEST_GO(whom_a_close_woke_is_seen_to_be_runnable) {
+    long n = scaled(1000);
+    for (int i = 0; i < 3; i++) {
+        rn_chan(int) c = rn_make(int, 0), d = rn_make(int, 0);
+        for (long k = 0; k < n; k++) CHECK_EQ(rn_go(receive, c), 0);
+        for (long k = 0; k < n; k++) CHECK_EQ(rn_go(receive, d), 0);
+        wait_parked(2 * n);
+        rn_close(c), rn_close(d);
+        rn_unref(c), rn_unref(d);
+        char *s = dump();
+        CHECK_EQ(count(s, "[chan receive"), 0);
+        free(s);
+        int r = rn_leaks(-1);
+        CHECK(r == 0 || r == -ENOTSUP);
+        wait_gone();
+    }
+}
+
 static void pass_on(rn_chan(long) from, rn_chan(long) to) {
     long v;
     while (rn_recv_ok(from, &v)) rn_send(to, v + 1);

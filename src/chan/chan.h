@@ -32,13 +32,19 @@
 struct rn__hchan;
 
 struct rn__waiter {
-    struct rn__waiter *next, *prev;
+    struct rn__waiter *next;
     struct rn__g *g;
     void *v; /* the value to send, or where the received one goes; NULL: dropped */
-    struct rn__hchan *c;
-    struct rn__waiter *same; /* ring of the waiters of one select on one channel */
-    int32_t index;           /* of the select's case */
-    bool select;             /* to be claimed by CAS on g->select_done 0 -> 1 */
+    union {
+        struct {
+            struct rn__waiter *prev;
+            struct rn__hchan *c;
+            struct rn__waiter *same; /* ring of the waiters of one select on one channel */
+            int32_t index;           /* of the select's case */
+        };
+        struct rn__flock flock; /* the last of those that a close has woken */
+    };
+    bool select; /* to be claimed by CAS on g->select_done 0 -> 1 */
     bool queued;
     bool send;
     bool ok; /* it was served; false: closed */
@@ -60,6 +66,7 @@ struct rn__hchan {
     struct rn__waitq recvq, sendq;
     struct rn__p *last; /* whose P had the shared lock last, and how often in a row */
     uint32_t streak;
+    bool one_by_one; /* a select or a plain thread has waited here: a close sees to each at once */
     struct rn__chan_owner *owner; /* a timer's channel (owned.h); NULL: an ordinary one */
 };
 

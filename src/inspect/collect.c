@@ -159,7 +159,8 @@ static RN_UNSEEN void note_chan(struct rn__rec *r, struct rn__hchan *c) {
     r->nchans++;
 }
 
-static RN_UNSEEN void note_chans(struct rn__rec *r) {
+static RN_UNSEEN void note_chans(void *rec) {
+    struct rn__rec *r = rec;
     r->nchans = 0;
     if (r->state != RN__WAITING || !r->on) return;
     if (r->reason == RN__WAIT_SEND || r->reason == RN__WAIT_RECV) note_chan(r, r->on);
@@ -291,7 +292,10 @@ static RN_UNSEEN void note_rest(struct rn__snapshot *s, struct rn__g *self, stru
     for (uint32_t i = 0; i < s->n; i++) {
         struct rn__rec *r = &s->recs[i];
         bool mine = r->g == self;
-        note_chans(r);
+        if (!how)
+            note_chans(r);
+        else if (!how->guard(note_chans, r)) /* of a flock, and its channel is gone */
+            r->nchans = 0;
         r->in_kernel = !mine && r->state == RN__RUNNING && r->g->m && in_kernel(r->g->m->tid);
         struct rn__ctx *ctx = mine ? own : readable(r, is_settled) ? &r->g->ctx : NULL;
         if (!mine && how && r->state == RN__RUNNING) ctx = how->running(r->g);
@@ -306,6 +310,7 @@ RN_UNSEEN bool rn__collect(struct rn__snapshot *s, struct rn__ctx *own,
     uint32_t n = 64; /* for some more that plain threads start meanwhile, and for threads */
     rn__stack_each(count_one, &n);
     if (!reserve(s, n)) return false;
+    if (!how) rn__global_unfold();
     s->when = rn__now();
     rn__stack_each(note_one, s);
     note_threads(s);

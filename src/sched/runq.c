@@ -18,6 +18,9 @@
  * young comes before all: more often, and the walk in depth would become one in breadth. A goroutine that runs and never parks is
  * sysmon's business.
  *
+ * A slot of the global queue may hold a flock, many that a close has woken, instead of one goroutine: it is taken from while it lasts, some for each
+ * who comes.
+ *
  * Invariant: a P without an M has empty queues (rn__handoff).
  */
 #include <string.h>
@@ -32,6 +35,8 @@ enum {
     YOUNG_MS = 10,   /* so often the oldest of the young comes first */
     LONG_US = 250,   /* what waits so long is stolen at once */
     NEXT_US = 20,    /* or in run-next, while one goroutine runs */
+    COLD = 32, /* so many of a flock are fetched at a time: their frames fill the first cache */
+    FRAME_LINES = 16, /* fetched of a parked one, at most */
 };
 
 /* Relaxed: a glance, or the owner's own */
@@ -86,13 +91,76 @@ static void global_push(struct rn__g *g) {
     rn__store_relaxed(&rn__sched.nglobal, n + 1); /* glanced at */
 }
 
-static struct rn__g *global_pop(void) {
+static void global_drop(void) {
     struct rn__globq *q = &rn__sched.global;
-    if (rn__sched.nglobal == 0) return NULL;
-    struct rn__g *g = q->slot[q->head];
     q->head = (q->head + 1) & (q->cap - 1);
     rn__store_relaxed(&rn__sched.nglobal, rn__sched.nglobal - 1);
-    return g;
+}
+
+/* NULL: what lies in that slot is a goroutine. */
+static struct rn__flock *flock_of(struct rn__g *slot) {
+    return (uintptr_t)slot & 1 ? (struct rn__flock *)(void *)((char *)slot - 1) : NULL;
+}
+
+/* The frames that a parked one will go on in, up to its G. */
+static void fetch_frames(const struct rn__g *g) {
+    const char *at = g->ctx.sp, *end = (const char *)(g + 1);
+    for (int i = 0; i < FRAME_LINES && at < end; i++, at += RN_CACHE_LINE) __builtin_prefetch(at);
+}
+
+static uint32_t take_from_flock(struct rn__flock *f, struct rn__g **out, uint32_t n) {
+    n = f->take(f, out, n);
+    for (uint32_t i = 0; i < n; i++) {
+        rn__assert(out[i]->state == RN__WAITING, "runq: of a flock, but not waiting");
+        out[i]->state = RN__RUNNABLE;
+        fetch_frames(out[i]);
+    }
+    return n;
+}
+
+/* The first n that wait there, or as many as there are. */
+static uint32_t global_take(struct rn__g **out, uint32_t n) {
+    struct rn__globq *q = &rn__sched.global;
+    uint32_t got = 0;
+    while (got < n && rn__sched.nglobal != 0) {
+        struct rn__g *g = q->slot[q->head];
+        struct rn__flock *f = flock_of(g);
+        if (!f) {
+            out[got++] = g;
+        } else {
+            got += take_from_flock(f, out + got, n - got);
+            if (f->rest) break;
+            q->flocks--;
+        }
+        global_drop();
+    }
+    return got;
+}
+
+void rn__global_put_flock(struct rn__flock *f) {
+    rn__lock_acquire(&rn__sched.lock);
+    global_push((struct rn__g *)(void *)((char *)f + 1));
+    rn__sched.global.flocks++;
+    rn__lock_release(&rn__sched.lock);
+}
+
+/* Each slot once round, from the head to the tail. */
+void rn__global_unfold(void) {
+    struct rn__g *some[64];
+    rn__lock_acquire(&rn__sched.lock);
+    for (uint32_t n = rn__sched.nglobal; n > 0; n--) {
+        struct rn__globq *q = &rn__sched.global;
+        struct rn__g *g = q->slot[q->head];
+        struct rn__flock *f = flock_of(g);
+        global_drop();
+        if (!f) global_push(g);
+        while (f && f->rest) {
+            uint32_t got = take_from_flock(f, some, 64);
+            for (uint32_t i = 0; i < got; i++) global_push(some[i]);
+        }
+    }
+    rn__sched.global.flocks = 0;
+    rn__lock_release(&rn__sched.lock);
 }
 
 /* Who comes soon is fetched: first the G, then the frames that it will go on in. */
@@ -222,22 +290,24 @@ void rn__global_put(struct rn__g *g) {
     rn__lock_release(&rn__sched.lock);
 }
 
-/* The first of the global queue; a fair share of the rest comes along into p's ring. */
-struct rn__g *rn__global_get(struct rn__p *p) {
-    if (rn__load_relaxed(&rn__sched.nglobal) == 0) return NULL; /* a glance: who puts then wakes */
-    rn__lock_acquire(&rn__sched.lock);
-    struct rn__g *first = global_pop();
+/* How many p may take along, besides the one that it runs at once. With sched.lock. */
+static uint32_t fair_share(struct rn__p *p) {
     uint32_t share = rn__sched.nglobal / rn__load_relaxed(&rn__sched.procs);
     uint32_t room = rn__ring_size() - length(p);
     if (share > rn__ring_size() / 2) share = rn__ring_size() / 2;
-    if (share > room) share = room;
-    for (; first && share > 0; share--) {
-        struct rn__g *g = global_pop();
-        if (!g) break;
-        rn__runq_put(p, g);
-    }
+    if (rn__sched.global.flocks) share = COLD; /* how many are in it nobody knows */
+    return share < room ? share : room;
+}
+
+/* The first of the global queue; a fair share of the rest comes along into p's ring. */
+struct rn__g *rn__global_get(struct rn__p *p) {
+    struct rn__g *some[1 + RN__RING / 2];
+    if (rn__load_relaxed(&rn__sched.nglobal) == 0) return NULL; /* a glance: who puts then wakes */
+    rn__lock_acquire(&rn__sched.lock);
+    uint32_t n = global_take(some, 1 + fair_share(p));
     rn__lock_release(&rn__sched.lock);
-    return first;
+    for (uint32_t i = 1; i < n; i++) rn__runq_put(p, some[i]);
+    return n != 0 ? some[0] : NULL;
 }
 
 /* ---- stealing ---- */

@@ -81,6 +81,20 @@ void rn__ready_list(struct rn__glist *l);
 uint32_t rn__ready_quietly(struct rn__glist *l);
 
 /*
+ * Many parked ones that may all go on, and that are linked by what they wait with: they are queued as one, and each is touched when its
+ * turn has almost come, once. To touch a million that sleep is most of what it takes to run them. It lies where the last of
+ * them keeps it. Inside.
+ */
+struct rn__flock {
+    /* The first n, or some of them at least, into `out`. With sched.lock. */
+    uint32_t (*take)(struct rn__flock *f, struct rn__g **out, uint32_t n);
+    void *rest;     /* NULL: none is left, and f will be gone as soon as sched.lock is */
+    ptrdiff_t step; /* what else `take` needs: chan/chan.c */
+    uint32_t size;
+};
+void rn__ready_flock(struct rn__flock *f);
+
+/*
  * If one was made ready here, and nobody else waits for this processor, let it run now, and come back behind it. False:
  * nothing was done. For who finds taken what was perhaps handed to that one: queueing for it, the two would hand it to each
  * other from then on, a switch each time. Inside; returns inside, perhaps on another thread.
