@@ -43,7 +43,7 @@ void *rn_chan_make(size_t elem_size, int64_t cap) {
     c->bias = RN__FRESH;
     rn__lock_rank(&c->lock, RN__RANK_CHAN);
     c->refs = 1;
-    c->elemsize = (uint32_t)elem_size;
+    c->elemsize = (uint16_t)elem_size;
     c->dataqsiz = (size_t)cap;
     c->buf = (char *)(c + 1);
     return c;

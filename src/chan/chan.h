@@ -60,13 +60,13 @@ struct rn__hchan {
     uint32_t closed;
     size_t qcount, dataqsiz;
     size_t sendx, recvx;
-    uint32_t elemsize;
+    uint16_t elemsize;
+    bool one_by_one; /* a select or a plain thread has waited here: a close sees to each at once */
     uint32_t refs;
     char *buf;
     struct rn__waitq recvq, sendq;
     struct rn__p *last; /* whose P had the shared lock last, and how often in a row */
     uint32_t streak;
-    bool one_by_one; /* a select or a plain thread has waited here: a close sees to each at once */
     struct rn__chan_owner *owner; /* a timer's channel (owned.h); NULL: an ordinary one */
 };
 
