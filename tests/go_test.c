@@ -551,10 +551,10 @@ TEST_GO_ONCE(those_who_run_next_do_not_starve_the_rest) {
     }
 }
 
-/* A tree of goroutines is walked in depth: few of them are alive at a time, though each has ten children. */
+/* A tree of goroutines is walked in depth: few of them have begun and not ended at a time, however many children each has. */
 static long nodes, alive, most_alive;
 
-static void node(send_int up, int depth) {
+static void node(send_int up, int children, int depth) {
     long now = add(&alive, 1);
     add(&nodes, 1);
     long most = count(&most_alive);
@@ -563,23 +563,37 @@ static void node(send_int up, int depth) {
         continue;
     if (depth > 0) {
         rn_chan(int) in = rn_make(int, 0);
-        for (int i = 0; i < 10; i++) GO(node, in, depth - 1);
-        for (int i = 0; i < 10; i++) rn_recv(in);
+        for (int i = 0; i < children; i++) GO(node, in, children, depth - 1);
+        for (int i = 0; i < children; i++) rn_recv(in);
         rn_unref(in);
     }
-    add(&alive, -1);
     rn_send(up, 1);
+    add(&alive, -1);
+}
+
+static void walk(int children, int depth, long size) {
+    rn_chan(int) in = rn_make(int, 0);
+    nodes = most_alive = 0;
+    GO(node, in, children, depth);
+    rn_recv(in);
+    while (count(&alive) != 0) rn_yield();
+    CHECK_EQ(nodes, size);
+    rn_unref(in);
 }
 
 TEST_GO_ONCE(a_tree_of_goroutines_is_walked_in_depth) {
-    int depth = scaled(10000) < 10000 ? 3 : 4;
     rn_procs(1);
-    rn_chan(int) in = rn_make(int, 0);
-    GO(node, in, depth);
-    rn_recv(in);
-    CHECK_EQ(nodes, depth == 4 ? 11111 : 1111);
-    if (depth == 4) CHECK_LT(most_alive, nodes / 8); /* not under chaos, whose queues are short */
-    rn_unref(in);
+    if (scaled(10000) < 10000) { /* under chaos queues are short */
+        walk(10, 3, 1111);
+        walk(60, 2, 3661);
+        return;
+    }
+    walk(10, 5, 111111);
+    CHECK_LT(most_alive, 200);
+    walk(64, 3, 266305);
+    CHECK_LT(most_alive, 400);
+    walk(600, 2, 360601);
+    CHECK_LT(most_alive, 10000); /* or all of them */
 }
 
 /* New ones all the time, and each is the newest: the oldest gets its turn all the same, and so does one that is woken. */

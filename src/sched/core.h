@@ -47,7 +47,14 @@
 
 #define RN__MAX_STACK ((size_t)1 << 30)
 enum { RN__MAX_THREADS = 10000 };
-enum { RN__RING = 256, RN__MAX_PROCS = 256, RN__FAIR_TICKS = 64, RN__NAME = 32 };
+enum {
+    RN__RING = 256,
+    RN__YOUNG = 65536, /* a power of two; what is not used costs addresses only */
+    RN__OPEN = 5,      /* turns of the oldest come 10 to 320 ms apart */
+    RN__MAX_PROCS = 256,
+    RN__FAIR_TICKS = 64,
+    RN__NAME = 32,
+};
 
 enum rn__state {
     RN__IDLE,     /* no goroutine here (also what a trimmed stack reads as) */
@@ -142,10 +149,12 @@ struct rn__m {
 
 /* Goroutines that have not run yet (runq.c). */
 struct rn__young {
-    uint32_t head, tail; /* the oldest is at head, the newest before tail */
-    uint32_t taken;      /* how many have left, at either end */
-    rn_time turn;        /* when the oldest had its last turn */
-    struct rn__g *slot[RN__RING];
+    uint32_t head, tail;            /* the oldest is at head, the newest before tail */
+    uint32_t taken;                 /* how many have left, at either end */
+    uint32_t low;                   /* the least that tail was since the oldest had its last turn */
+    rn_time turn;                   /* when that was */
+    uint32_t nopen, open[RN__OPEN]; /* tail at those turns of which not all that came has begun */
+    uint32_t tick, more; /* so many were started at that tick, though there were enough */
 };
 
 struct rn__p {
@@ -187,6 +196,8 @@ struct rn__p {
     struct rn__g *next_seen; /* what was in run-next, at that tick, since then */
     uint32_t next_tick;
     rn_time next_since;
+    /* The owner's. */
+    struct rn__g *young_slot[RN__YOUNG]; /* not cleared at start */
 };
 
 /* All that is shared. Plain fields are under `lock`; those marked `atomic` are read without. */
@@ -348,7 +359,9 @@ void rn__runq_put(struct rn__p *p, struct rn__g *g);
 void rn__runq_drain(struct rn__p *p);
 /* Of one that has not run yet: the newest goes first. */
 void rn__runq_put_young(struct rn__p *p, struct rn__g *g);
-bool rn__runq_crowded(struct rn__p *p); /* with young ones */
+/* Shall who is about to start another let those that it has started run before? Then it is to be put under them. */
+bool rn__runq_crowded(struct rn__p *p);
+void rn__runq_put_under(struct rn__p *p, struct rn__g *g);
 void rn__runq_age(struct rn__p *p);
 /* Glances: how many can be stolen; whether there is nothing at all. */
 uint32_t rn__runq_length(struct rn__p *p);

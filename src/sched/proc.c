@@ -296,14 +296,15 @@ static int spawn(struct rn__m *m, const rn_go_opts *opts, const struct rn__regs 
 static void put_back(void *arg) { rn__global_put(arg); }
 
 /*
- * A spawner that has filled the place of the young lets them run before it adds another: they may end, and their stacks
- * be used again, warm.
+ * A spawner that has started many lets the last of them run before it adds another: they may end, and their stacks be used
+ * again, warm.
  */
 static struct rn__m *after_the_crowd(struct rn__m *m) {
     struct rn__p *p = m->p;
     if (likely(!p || !rn__runq_crowded(p))) return m;
     m->g->state = RN__RUNNABLE;
-    rn__away(m, m->g, put_back, m->g);
+    rn__runq_put_under(p, m->g); /* as go_behind does with our ring */
+    rn__away(m, m->g, NULL, NULL);
     return rn__arch_tls_m();
 }
 

@@ -7,16 +7,17 @@
  * runnext are written with relaxed stores, as others glance at them to see whether a claim is worth while;
  * the claim orders what they then read.
  *
- * Order: runnext; the young ones, the newest first; the ring, first in first out, which comes before the young at every 8th pick.
+ * Order: runnext; the ring, first in first out; the young ones, the newest first, which comes before the ring at every 8th pick.
  * Newest first makes of a tree of goroutines that start goroutines a walk in depth: few are alive at a time, on stacks that are warm. (Skynet in
- * the order of their starts: 170,000 alive, 780 MB, and a miss of every cache for each.) Thieves take the oldest, which is the highest in
- * the tree. A goroutine that yields goes behind them (rn_yield).
+ * the order of their starts: 170,000 alive, 780 MB, and a miss of every cache for each.) So does the ring first: what has begun goes on before
+ * anything else begins. Thieves take the oldest, which is the highest in the tree. A goroutine that yields goes behind them (rn_yield). One
+ * that has started many goes under the last of them: a loop that starts goroutines has its first 256 and then 64 at a time, each node of a
+ * tree 64 of its children, and there is room for that (young_slot), as in the global queue they would be begun one after the other.
  *
  * Fairness: every 64th pick is a fair one. It ends the turn of those that ready each other through run-next: what is there goes behind
  * all others, and the global queue comes first, then the ring. (To pick just one from the ring now and then is not enough: a loop that starts a
  * goroutine each time round and goes on through run-next would fill the ring faster than that empties it.) And every 10 ms the oldest of the
- * young comes before all: more often, and the walk in depth would become one in breadth. A goroutine that runs and never parks is
- * sysmon's business.
+ * young comes before all: see oldest_in_turn. A goroutine that runs and never parks is sysmon's business.
  *
  * A slot of the global queue may hold a flock, many that a close has woken, instead of one goroutine: it is taken from while it lasts, some for each
  * who comes.
@@ -31,7 +32,7 @@
 enum {
     GLANCE_US = 10,  /* between two glances that tell how fast a ring moves */
     STALE_US = 1000, /* after which the first one tells nothing */
-    RING_TICKS = 8,  /* every so many picks the ring comes before the young ones */
+    YOUNG_TICKS = 8, /* every so many picks the newest of the young comes before the ring */
     YOUNG_MS = 10,   /* so often the oldest of the young comes first */
     LONG_US = 250,   /* what waits so long is stolen at once */
     NEXT_US = 20,    /* or in run-next, while one goroutine runs */
@@ -48,9 +49,19 @@ static uint32_t young(struct rn__p *p) {
     return rn__load_relaxed(&p->young.tail) - rn__load_relaxed(&p->young.head);
 }
 
+static uint32_t young_room(void) { return rn__ring_size() * (RN__YOUNG / RN__RING); }
+
 uint32_t rn__runq_length(struct rn__p *p) { return length(p) + young(p); }
 
-bool rn__runq_crowded(struct rn__p *p) { return young(p) >= rn__ring_size(); }
+#define MORE (rn__ring_size() / 4) /* that one may start at a time though there are enough */
+
+bool rn__runq_crowded(struct rn__p *p) {
+    struct rn__young *y = &p->young;
+    if (likely(young(p) < rn__ring_size())) return false;
+    if (y->tick != p->tick) y->more = 0;
+    y->tick = p->tick;
+    return y->more++ >= MORE;
+}
 
 bool rn__runq_empty(struct rn__p *p) {
     return rn__runq_length(p) == 0 && !rn__load_relaxed(&p->runnext);
@@ -191,9 +202,11 @@ static struct rn__g *runnext_get(struct rn__p *p) {
 static inline struct rn__g *newest_get(struct rn__p *p) {
     struct rn__young *y = &p->young;
     if (y->head == y->tail) return NULL;
+    uint32_t tail = y->tail - 1;
+    if ((int32_t)(tail - y->low) < 0) y->low = tail;
     rn__store_relaxed(&y->taken, y->taken + 1);
-    rn__store_relaxed(&y->tail, y->tail - 1);
-    return y->slot[y->tail % RN__RING];
+    rn__store_relaxed(&y->tail, tail);
+    return p->young_slot[tail % RN__YOUNG];
 }
 
 static struct rn__g *oldest_get(struct rn__p *p) {
@@ -201,14 +214,14 @@ static struct rn__g *oldest_get(struct rn__p *p) {
     if (y->head == y->tail) return NULL;
     rn__store_relaxed(&y->taken, y->taken + 1);
     rn__store_relaxed(&y->head, y->head + 1);
-    return y->slot[(y->head - 1) % RN__RING];
+    return p->young_slot[(y->head - 1) % RN__YOUNG];
 }
 
-/* Half of what is full, by get, and g, to the global queue. */
+/* Some of what is full, by get, to the global queue, and g, which may be NULL. */
 static RN_COLD void overflow(struct rn__p *p, struct rn__g *get(struct rn__p *), struct rn__g *g) {
     rn__lock_acquire(&rn__sched.lock);
     for (uint32_t n = rn__ring_size() / 2; n > 0; n--) global_push(get(p));
-    global_push(g);
+    if (g) global_push(g);
     rn__lock_release(&rn__sched.lock);
 }
 
@@ -223,12 +236,18 @@ void rn__runq_put(struct rn__p *p, struct rn__g *g) {
 
 void rn__runq_put_young(struct rn__p *p, struct rn__g *g) {
     struct rn__young *y = &p->young;
-    if (unlikely(rn__runq_crowded(p))) {
-        overflow(p, oldest_get, g);
-        return;
-    }
-    y->slot[y->tail % RN__RING] = g;
+    if (unlikely(young(p) >= young_room())) overflow(p, oldest_get, NULL);
+    p->young_slot[y->tail % RN__YOUNG] = g;
     rn__store_relaxed(&y->tail, y->tail + 1);
+}
+
+void rn__runq_put_under(struct rn__p *p, struct rn__g *g) {
+    struct rn__young *y = &p->young;
+    rn__runq_put_young(p, g);
+    for (uint32_t at = y->tail - 1, n = MORE; n > 0 && at != y->head; n--, at--) {
+        p->young_slot[at % RN__YOUNG] = p->young_slot[(at - 1) % RN__YOUNG];
+        p->young_slot[(at - 1) % RN__YOUNG] = g;
+    }
 }
 
 /* The young ones wait with the others from now on. */
@@ -246,7 +265,7 @@ struct rn__g *rn__runq_pick(struct rn__p *p) {
     if (unlikely(tick % RN__FAIR_TICKS == 0 || rn__chaos(4))) return NULL;
     struct rn__g *g = runnext_get(p);
     if (g) return g;
-    if (tick % RING_TICKS != 0 && (g = newest_get(p))) return g;
+    if (tick % YOUNG_TICKS == 0 && (g = newest_get(p))) return g;
     g = ring_get(p);
     return g ? g : newest_get(p);
 }
@@ -258,11 +277,28 @@ struct rn__g *rn__runq_pick_own(struct rn__p *p) {
     return g ? g : runnext_get(p);
 }
 
-/* The oldest of the young, if it is its turn. More often, and the walk in depth becomes one in breadth. */
+/* A turn is over when tail has come back to where it was, or thieves have taken what lay there. */
+static void close_turns(struct rn__young *y) {
+    for (; y->nopen > 0; y->nopen--) {
+        uint32_t at = y->open[y->nopen - 1];
+        if ((int32_t)(y->low - at) > 0 && (int32_t)(at - y->head) > 0) return;
+    }
+}
+
+/*
+ * The oldest of the young, if it is its turn: more often, and the walk in depth becomes one in breadth. For the same reason a turn
+ * comes later, twice as late for each that came before and of which something is still to begin.
+ */
 static struct rn__g *oldest_in_turn(struct rn__p *p) {
+    struct rn__young *y = &p->young;
     rn_time now = rn__load_relaxed(&rn__sched.coarse_now);
-    if (now - p->young.turn < YOUNG_MS * RN_MS) return NULL;
-    p->young.turn = now;
+    if (y->head == y->tail || now - y->turn < YOUNG_MS * RN_MS) return NULL;
+    close_turns(y);
+    if (now - y->turn < (YOUNG_MS * RN_MS) << y->nopen) return NULL;
+    if (y->nopen < RN__OPEN) y->nopen++;
+    y->open[y->nopen - 1] = y->tail;
+    y->low = y->tail + INT32_MAX;
+    y->turn = now;
     return oldest_get(p);
 }
 

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +85,7 @@ void (*rn__quit_handler)(int sig);
 static struct rn__p *new_p(uint32_t id) {
     struct rn__p *p = aligned_alloc(RN_CACHE_LINE, sizeof *p);
     if (!p) return NULL;
-    memset(p, 0, sizeof *p);
+    memset(p, 0, offsetof(struct rn__p, young_slot));
     p->id = id;
     rn__timers_init(&p->timers);
     return p;
