@@ -49,7 +49,8 @@ static struct {
     int ninside;
 } files;
 
-static struct {
+/* Of this thread: libFuzzer has one of its own, which allocates and frees when it likes. */
+static __thread struct {
     bool on;
     int64_t now, most;
 } memory;
