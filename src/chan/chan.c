@@ -195,6 +195,8 @@ void rn__chan_enqueue(struct rn__hchan *c, struct rn__waiter *w) {
         rn__store_release(&q->first, w); /* glanced at by try forms: Q1 */
     q->last = w;
     w->queued = true;
+    if ((w->select || unlikely(w->g->kind == RN__THREAD)) && unlikely(!c->one_by_one))
+        c->one_by_one = true;
 }
 
 void rn__chan_dequeue(struct rn__hchan *c, struct rn__waiter *w) {
@@ -334,7 +336,6 @@ static RN_NOINLINE bool wait(struct rn__hchan *c, struct rn__m *m, bool locked, 
     w.send = send;
     w.ok = false;
     rn__chan_enqueue(c, &w);
-    if (unlikely(w.g->kind == RN__THREAD)) c->one_by_one = true;
     if (unlikely(rn__sanitized)) rn__chan_san_park(&w);
     rn__park_on(m, send ? RN__WAIT_SEND : RN__WAIT_RECV, c, locked ? unlock : NULL, c);
     if (unlikely(rn__sanitized)) rn__chan_san_resume(&w);

@@ -234,7 +234,6 @@ static void enqueue(struct sel *s, struct rn__g *g) {
             s->e[i - 1].w.same = w;
         }
         rn__chan_enqueue(c->chan, w);
-        if (unlikely(!w->c->one_by_one)) w->c->one_by_one = true;
         if (unlikely(rn__sanitized)) rn__chan_san_park(w);
     }
 }

@@ -204,10 +204,8 @@ struct rn__p {
 struct rn__sched {
     struct rn__lock lock;
     struct rn__globq {
-        struct rn__g *
-            *slot; /* a ring of `cap`, a power of two; address space is reserved for `most` */
-        uint32_t cap, most, head;
-        uint32_t flocks;    /* so many of the slots hold a flock: its address, and 1 */
+        struct rn__g **slot; /* a ring of `cap`, a power of two; or a flock: its address and 1 */
+        uint32_t cap, head;
     } global;               /* sched/runq.c */
     uint32_t nglobal;       /* atomic */
     struct rn__m *idle_ms;  /* last in, first out */
@@ -368,7 +366,6 @@ uint32_t rn__runq_length(struct rn__p *p);
 bool rn__runq_empty(struct rn__p *p);
 void rn__global_put(struct rn__g *g);
 void rn__global_init(void);
-void rn__global_put_flock(struct rn__flock *f);
 void rn__global_unfold(void); /* no flock any more: for observers, with the world stopped */
 void rn__runq_put_list(struct rn__p *p, struct rn__glist *l);
 struct rn__g *rn__global_get(struct rn__p *p);

@@ -196,11 +196,6 @@ void rn__ready_list(struct rn__glist *l) {
     if (rn__ready_quietly(l) != 0) rn__wake_others();
 }
 
-void rn__ready_flock(struct rn__flock *f) {
-    rn__global_put_flock(f);
-    rn__wake_others();
-}
-
 uint32_t rn__random(uint32_t n) {
     struct rn__m *m = rn__arch_tls_m();
     uint64_t *s = &m->random;

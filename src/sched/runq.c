@@ -7,7 +7,7 @@
  * runnext are written with relaxed stores, as others glance at them to see whether a claim is worth while;
  * the claim orders what they then read.
  *
- * Order: runnext; the ring, first in first out; the young ones, the newest first, which comes before the ring at every 8th pick.
+ * Order: runnext; the ring, first in first out; the young ones, the newest first; the newest comes before the ring at every 8th pick.
  * Newest first makes of a tree of goroutines that start goroutines a walk in depth: few are alive at a time, on stacks that are warm. (Skynet in
  * the order of their starts: 170,000 alive, 780 MB, and a miss of every cache for each.) So does the ring first: what has begun goes on before
  * anything else begins. Thieves take the oldest, which is the highest in the tree. A goroutine that yields goes behind them (rn_yield). One
@@ -141,18 +141,10 @@ static uint32_t global_take(struct rn__g **out, uint32_t n) {
         } else {
             got += take_from_flock(f, out + got, n - got);
             if (f->rest) break;
-            q->flocks--;
         }
         global_drop();
     }
     return got;
-}
-
-void rn__global_put_flock(struct rn__flock *f) {
-    rn__lock_acquire(&rn__sched.lock);
-    global_push((struct rn__g *)(void *)((char *)f + 1));
-    rn__sched.global.flocks++;
-    rn__lock_release(&rn__sched.lock);
 }
 
 /* Each slot once round, from the head to the tail. */
@@ -170,7 +162,6 @@ void rn__global_unfold(void) {
             for (uint32_t i = 0; i < got; i++) global_push(some[i]);
         }
     }
-    rn__sched.global.flocks = 0;
     rn__lock_release(&rn__sched.lock);
 }
 
@@ -328,11 +319,17 @@ void rn__global_put(struct rn__g *g) {
 
 /* How many p may take along, besides the one that it runs at once. With sched.lock. */
 static uint32_t fair_share(struct rn__p *p) {
+    struct rn__globq *q = &rn__sched.global;
     uint32_t share = rn__sched.nglobal / rn__load_relaxed(&rn__sched.procs);
     uint32_t room = rn__ring_size() - length(p);
     if (share > rn__ring_size() / 2) share = rn__ring_size() / 2;
-    if (rn__sched.global.flocks) share = COLD; /* how many are in it nobody knows */
+    if (flock_of(q->slot[q->head])) share = COLD; /* how many are in it nobody knows */
     return share < room ? share : room;
+}
+
+void rn__ready_flock(struct rn__flock *f) {
+    rn__global_put((struct rn__g *)(void *)((char *)f + 1)); /* see flock_of */
+    rn__wake_others();
 }
 
 /* The first of the global queue; a fair share of the rest comes along into p's ring. */
