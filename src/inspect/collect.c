@@ -151,6 +151,13 @@ static RN_UNSEEN void note_threads(struct rn__snapshot *s) {
     }
 }
 
+/* fn(arg), which may look at what is not there any more, where nobody stopped the world. False: it did. */
+static RN_UNSEEN bool done(const struct rn__collector *how, void (*fn)(void *), void *arg) {
+    if (how) return how->guard(fn, arg);
+    fn(arg);
+    return true;
+}
+
 /* ---- what they wait for ---- */
 
 static RN_UNSEEN void note_chan(struct rn__rec *r, struct rn__hchan *c) {
@@ -231,11 +238,7 @@ static RN_UNSEEN void note_stack(struct rn__snapshot *s, struct rn__rec *r, stru
                                  const struct rn__collector *how) {
     struct rn__stack_pcs pcs = {.n = 0};
     struct reading reading = {ctx, &pcs};
-    bool ok = ctx != NULL;
-    if (ok && how)
-        ok = how->guard(read_stack, &reading);
-    else if (ok)
-        read_stack(&reading);
+    bool ok = ctx && done(how, read_stack, &reading);
     if (!ok) pcs.n = pcs.elided = 0;
     if (ok && !r->thread && pcs.n == 1 && ctx->pc == (void *)(uintptr_t)rn__go_entry) {
         pcs.pc[0] = (uintptr_t)r->fn; /* it has not begun: show what it will do */
@@ -292,10 +295,7 @@ static RN_UNSEEN void note_rest(struct rn__snapshot *s, struct rn__g *self, stru
     for (uint32_t i = 0; i < s->n; i++) {
         struct rn__rec *r = &s->recs[i];
         bool mine = r->g == self;
-        if (!how)
-            note_chans(r);
-        else if (!how->guard(note_chans, r)) /* of a flock, and its channel is gone */
-            r->nchans = 0;
+        if (!done(how, note_chans, r)) r->nchans = 0; /* of a flock, and its channel is gone */
         r->in_kernel = !mine && r->state == RN__RUNNING && r->g->m && in_kernel(r->g->m->tid);
         struct rn__ctx *ctx = mine ? own : readable(r, is_settled) ? &r->g->ctx : NULL;
         if (!mine && how && r->state == RN__RUNNING) ctx = how->running(r->g);
