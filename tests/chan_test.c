@@ -586,25 +586,40 @@ TEST_GO(close_wakes_all_receivers) {
     }
 }
 
+struct sending {
+    void *c;
+    int v;
+};
+
+static void send_it(void *arg) {
+    struct sending *s = arg;
+    rn_chan_send(s->c, &s->v);
+}
+
 static void send_closed(void *c, send_int done) {
-    check_panics(call_send, c, "send on closed channel");
+    struct sending s = {c, 7};
+    check_panics(send_it, &s, "send on closed channel");
+    CHECK_EQ(s.v, 7); /* it is still the caller's */
     rn_send(done, 1);
 }
 
+static void close_panics(int64_t cap, int n) {
+    rn_chan(int) c = rn_make(int, cap), done = rn_make(int, 0);
+    for (int i = 0; i < cap; i++) rn_send(c, 7);
+    for (int i = 0; i < n; i++) GO(send_closed, (void *)c, done);
+    WAIT_SENDERS(c, n);
+    rn_close(c);
+    CHECK_EQ(parked_senders(c), 0);
+    wait_n(done, n);
+    /* what was in the buffer is still delivered, what was parked is not */
+    for (int i = 0; i < cap; i++) CHECK_EQ(rn_recv(c), 7);
+    CHECK(!rn_recv_ok(c, NULL));
+    rn_unref(c);
+}
+
 TEST_GO(close_panics_all_senders) {
-    for (int64_t cap = 0; cap < 3; cap++) {
-        rn_chan(int) c = rn_make(int, cap), done = rn_make(int, 0);
-        for (int i = 0; i < cap; i++) rn_send(c, 7);
-        for (int i = 0; i < 100; i++) GO(send_closed, (void *)c, done);
-        WAIT_SENDERS(c, 100);
-        rn_close(c);
-        CHECK_EQ(parked_senders(c), 0);
-        wait_n(done, 100);
-        /* what was in the buffer is still delivered, what was parked is not */
-        for (int i = 0; i < cap; i++) CHECK_EQ(rn_recv(c), 7);
-        CHECK(!rn_recv_ok(c, NULL));
-        rn_unref(c);
-    }
+    for (int64_t cap = 0; cap < 3; cap++) close_panics(cap, 100);
+    close_panics(2, (int)scaled(5000));
 }
 
 struct wide {
@@ -637,28 +652,6 @@ TEST_GO(close_wakes_thousands_and_the_channel_may_go) {
         rn_wg_wait(&w);
         free(again);
     }
-}
-
-static void send_to_closed(void *c, rn_wg *w) {
-    check_panics(call_send, c, "send on closed channel");
-    rn_wg_done(w);
-}
-
-TEST_GO(close_panics_thousands_of_senders) {
-    long n = scaled(5000);
-    rn_chan(int) c = rn_make(int, 2);
-    rn_wg w = {0};
-    rn_send(c, 1), rn_send(c, 2);
-    rn_wg_add(&w, n);
-    for (long k = 0; k < n; k++) GO(send_to_closed, (void *)c, &w);
-    WAIT_SENDERS(c, n);
-    rn_close(c);
-    CHECK_EQ(parked_senders(c), 0);
-    rn_wg_wait(&w);
-    CHECK_EQ(rn_recv(c), 1);
-    CHECK_EQ(rn_recv(c), 2);
-    CHECK(!rn_recv_ok(c, NULL));
-    rn_unref(c);
 }
 
 static void recv_none(chan_int c, rn_wg *w) {

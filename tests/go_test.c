@@ -598,6 +598,9 @@ TEST_GO_ONCE(a_tree_of_goroutines_is_walked_in_depth) {
     CHECK_LT(most_alive, 400);
     walk(600, 2, 360601);
     CHECK_LT(most_alive, 10000); /* or all of them */
+    walk(1200, 2, 1441201);
+    /* 20,000 and more if turns came every 10 ms, or spawners queued behind all */
+    CHECK_LT(most_alive, 12000);
 }
 
 /* New ones all the time, and each is the newest: the oldest gets its turn all the same, and so does one that is woken. */
