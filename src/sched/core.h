@@ -50,7 +50,6 @@ enum { RN__MAX_THREADS = 10000 };
 enum {
     RN__RING = 256,
     RN__YOUNG = 65536, /* a power of two; what is not used costs addresses only */
-    RN__OPEN = 5,      /* turns of the oldest come 10 to 320 ms apart */
     RN__MAX_PROCS = 256,
     RN__FAIR_TICKS = 64,
     RN__NAME = 32,
@@ -149,11 +148,9 @@ struct rn__m {
 
 /* Goroutines that have not run yet (runq.c). */
 struct rn__young {
-    uint32_t head, tail;            /* the oldest is at head, the newest before tail */
-    uint32_t taken;                 /* how many have left, at either end */
-    uint32_t low;                   /* the least that tail was since the oldest had its last turn */
-    rn_time turn;                   /* when that was */
-    uint32_t nopen, open[RN__OPEN]; /* tail at those turns of which not all that came has begun */
+    uint32_t head, tail; /* the oldest is at head, the newest before tail */
+    uint32_t taken;      /* how many have left, at either end */
+    rn_time turn;        /* when the oldest had its last turn */
     uint32_t tick, more; /* so many were started at that tick, though there were enough */
 };
 

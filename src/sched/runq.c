@@ -193,11 +193,9 @@ static struct rn__g *runnext_get(struct rn__p *p) {
 static inline struct rn__g *newest_get(struct rn__p *p) {
     struct rn__young *y = &p->young;
     if (y->head == y->tail) return NULL;
-    uint32_t tail = y->tail - 1;
-    if ((int32_t)(tail - y->low) < 0) y->low = tail;
     rn__store_relaxed(&y->taken, y->taken + 1);
-    rn__store_relaxed(&y->tail, tail);
-    return p->young_slot[tail % RN__YOUNG];
+    rn__store_relaxed(&y->tail, y->tail - 1);
+    return p->young_slot[y->tail % RN__YOUNG];
 }
 
 static struct rn__g *oldest_get(struct rn__p *p) {
@@ -268,28 +266,11 @@ struct rn__g *rn__runq_pick_own(struct rn__p *p) {
     return g ? g : runnext_get(p);
 }
 
-/* A turn is over when tail has come back to where it was, or thieves have taken what lay there. */
-static void close_turns(struct rn__young *y) {
-    for (; y->nopen > 0; y->nopen--) {
-        uint32_t at = y->open[y->nopen - 1];
-        if ((int32_t)(y->low - at) > 0 && (int32_t)(at - y->head) > 0) return;
-    }
-}
-
-/*
- * The oldest of the young, if it is its turn: more often, and the walk in depth becomes one in breadth. For the same reason a turn
- * comes later, twice as late for each that came before and of which something is still to begin.
- */
+/* The oldest of the young, if it is its turn: more often, and the walk in depth becomes one in breadth. */
 static struct rn__g *oldest_in_turn(struct rn__p *p) {
-    struct rn__young *y = &p->young;
     rn_time now = rn__load_relaxed(&rn__sched.coarse_now);
-    if (y->head == y->tail || now - y->turn < YOUNG_MS * RN_MS) return NULL;
-    close_turns(y);
-    if (now - y->turn < (YOUNG_MS * RN_MS) << y->nopen) return NULL;
-    if (y->nopen < RN__OPEN) y->nopen++;
-    y->open[y->nopen - 1] = y->tail;
-    y->low = y->tail + INT32_MAX;
-    y->turn = now;
+    if (now - p->young.turn < YOUNG_MS * RN_MS) return NULL;
+    p->young.turn = now;
     return oldest_get(p);
 }
 
