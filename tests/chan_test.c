@@ -665,6 +665,7 @@ static void select_one(chan_int c, chan_int d, rn_wg *w) {
     int v = 42, i = rn_select(rn_on_recv_ok(c, &v, &ok), rn_on_recv(d, &v));
     CHECK_EQ(i, 0);
     CHECK(!ok);
+    CHECK_EQ(v, 0);
     rn_wg_done(w);
 }
 
@@ -705,10 +706,103 @@ TEST_GO(close_sees_to_each_select_at_once) {
         }
         WAIT_RECEIVERS(c, 2 * n);
         rn_close(c);
+        rn_unref(c);
         CHECK_EQ(rn_try_send(d, 1), -EAGAIN);
         rn_wg_wait(&w);
-        rn_unref(c), rn_unref(d);
+        rn_unref(d);
     }
+}
+
+/* How selects ended. */
+struct tally {
+    rn_wg w;
+    long begun, closed, served, timed, sum; /* atomic */
+};
+
+/* Twice on c, once on d, and a time. */
+static void select_many(chan_int c, chan_int d, rn_time t, struct tally *y) {
+    int v = 42;
+    bool ok = true;
+    add(&y->begun, 1);
+    int i = rn_select(rn_on_recv_ok(c, &v, &ok), rn_on_recv(d, &v), rn_on_recv_ok(c, &v, &ok),
+                      rn_on_until(t));
+    if (i == 1) add(&y->sum, v);
+    if (i == 3) CHECK_EQ(v, 42);
+    if (i == 0 || i == 2) CHECK_EQ(v, 0);
+    CHECK_EQ(ok, i == 1 || i == 3);
+    add(i == 1 ? &y->served : i == 3 ? &y->timed : &y->closed, 1);
+    rn_wg_done(&y->w);
+}
+
+struct stealing {
+    chan_int d;
+    long stolen, sum; /* atomic */
+    rn_wg w;
+};
+
+static void steal_some(struct stealing *s, int from, int to) {
+    for (int k = from; k < to; k++) {
+        if (rn_try_send(s->d, k) != 0) continue;
+        add(&s->sum, k);
+        add(&s->stolen, 1);
+    }
+}
+
+static void steal(struct stealing *s) {
+    steal_some(s, 0, (int)scaled(500));
+    rn_wg_done(&s->w);
+}
+
+/* Each ends once: by the close, by the other channel, or by the time. */
+TEST_GO(a_close_another_channel_and_time_share_the_selects) {
+    for (long i = 0, n = scaled(1000); i < 10; i++) {
+        chan_int c = rn_make(int, 0), d = rn_make(int, 0), never = rn_make(int, 0);
+        struct tally y = {0};
+        struct stealing s = {.d = d};
+        rn_time soon = rn_now() + RN_MS;
+        rn_wg_add(&y.w, 2 * n), rn_wg_add(&s.w, 1);
+        for (long k = 0; k < 2 * n; k++)
+            GO(select_many, c, k < n ? never : d, k % 2 ? soon + k * RN_US : RN_TIME_MAX, &y);
+        while (count(&y.begun) < 2 * n) rn_yield();
+        GO(steal, &s);
+        while (count(&s.stolen) == 0) rn_yield();
+        steal_some(&s, 500,
+                   600); /* these have not gone on when the close comes, and wait behind others */
+        rn_close(c);
+        rn_wg_wait(&s.w);
+        CHECK_EQ(rn_try_send(d, 1), -EAGAIN);
+        rn_wg_wait(&y.w);
+        CHECK_EQ(y.closed + y.served + y.timed, 2 * n);
+        CHECK_EQ(y.served, s.stolen);
+        CHECK_EQ(y.sum, s.sum);
+        CHECK_EQ(parked_receivers(c) + parked_receivers(d) + parked_receivers(never), 0);
+        rn_unref(c), rn_unref(d), rn_unref(never);
+    }
+}
+
+static void select_to_send(void *arg) {
+    chan_int *c = arg;
+    rn_select(rn_on_recv(c[1], NULL), rn_on_send(c[0], 1), rn_on_recv(c[1], NULL));
+}
+
+static void send_closed_in_select(chan_int *c, rn_wg *w) {
+    check_panics(select_to_send, c, "send on closed channel");
+    rn_wg_done(w);
+}
+
+TEST_GO(close_panics_selects_that_send) {
+    chan_int c[] = {rn_make(int, 0), rn_make(int, 0)};
+    long n = scaled(1000);
+    rn_wg w = {0};
+    rn_wg_add(&w, n);
+    for (long k = 0; k < n; k++) GO(send_closed_in_select, c, &w);
+    WAIT_SENDERS(c[0], n);
+    rn_close(c[0]);
+    CHECK_EQ(rn_try_send(c[1], 1), -EAGAIN);
+    rn_unref(c[0]);
+    rn_wg_wait(&w);
+    CHECK_EQ(parked_receivers(c[1]), 0);
+    rn_unref(c[1]);
 }
 
 static void select_both_ways(chan_int c, send_int out) {

@@ -6,9 +6,9 @@
  * made ready after the unlock. Once an operation has unlocked the channel, or has been served while it was
  * parked, it does not touch the channel any more: the other side may have dropped the last reference.
  *
- * Of those who wait, a close sees to the first ones itself. The rest of a long queue becomes a flock (sched/sched.h), unless a select or
- * a plain thread may be among them: a select must be claimed before the close is over, or another channel could still win it, and nobody
- * else would wake a thread. They are off the channel, then, but not made ready yet: observers unfold the flocks first.
+ * Of those who wait, a close sees to the first ones itself. The rest of a long queue becomes a flock (sched/sched.h), after the selects
+ * among them have been claimed; but not where a plain thread may be among them, as nobody else would wake that. They are off the
+ * channel, then, but not made ready yet: observers unfold the flocks first.
  *
  * TSan: a buffer slot is a thing that each send and each receive acquires and releases in turn: it carries the
  * k-th send to the k-th receive, and that to the (k+C)-th send. Unbuffered, both sides are
@@ -24,9 +24,8 @@
 
 enum {
     MAX_ELEM = 65536,
-    FEW = 64,    /* that a close sees to at once, however many there are */
-    TAKEN = 128, /* most that are taken from a flock at a time */
-    AHEAD = 16,  /* so far on is who is fetched meanwhile: the stacks' colours (sched/stack.c) */
+    FEW = 64,   /* that a close sees to at once, however many there are */
+    AHEAD = 16, /* so far on is who is fetched meanwhile: the stacks' colours (sched/stack.c) */
 };
 
 /* ---- making and references ---- */
@@ -89,8 +88,8 @@ RN_UNSEEN static void copy_unseen(char *to, const char *from, size_t n) {
     }
 }
 
-RN_UNSEEN static void zero(struct rn__hchan *c, void *v) {
-    for (size_t i = 0; i < c->elemsize; i++) {
+RN_UNSEEN static void zero(void *v, size_t n) {
+    for (size_t i = 0; i < n; i++) {
         ((char *)v)[i] = 0;
         __asm__ volatile("" ::: "memory");
     }
@@ -195,8 +194,9 @@ void rn__chan_enqueue(struct rn__hchan *c, struct rn__waiter *w) {
         rn__store_release(&q->first, w); /* glanced at by try forms: Q1 */
     q->last = w;
     w->queued = true;
-    if ((w->select || unlikely(w->g->kind == RN__THREAD)) && unlikely(!c->one_by_one))
-        c->one_by_one = true;
+    w->size = c->elemsize;
+    if (w->select && unlikely(!c->selects)) c->selects = true;
+    if (unlikely(w->g->kind == RN__THREAD)) c->threads = true;
 }
 
 void rn__chan_dequeue(struct rn__hchan *c, struct rn__waiter *w) {
@@ -292,7 +292,7 @@ static void recv_from(struct rn__hchan *c, void *v, struct rn__waiter *w) {
 
 static RN_COLD enum rn__outcome recv_closed(struct rn__hchan *c, void *v) {
     rn__san_acquire(&c->closed);
-    if (v) zero(c, v);
+    if (v) zero(v, c->elemsize);
     return RN__CLOSED;
 }
 
@@ -326,6 +326,10 @@ static void unlock(void *arg) {
     rn__lock_release(&c->lock);
 }
 
+void rn__chan_end_wait(const struct rn__waiter *w) {
+    if (unlikely(!w->ok) && !w->send && w->v) zero(w->v, w->size);
+}
+
 /* Wait for the other side. True: served; false: closed. The channel is not touched after. */
 static RN_NOINLINE bool wait(struct rn__hchan *c, struct rn__m *m, bool locked, void *v,
                              bool send) {
@@ -340,6 +344,7 @@ static RN_NOINLINE bool wait(struct rn__hchan *c, struct rn__m *m, bool locked, 
     rn__park_on(m, send ? RN__WAIT_SEND : RN__WAIT_RECV, c, locked ? unlock : NULL, c);
     if (unlikely(rn__sanitized)) rn__chan_san_resume(&w);
     rn__leave(rn__arch_tls_m());
+    rn__chan_end_wait(&w);
     return w.ok;
 }
 
@@ -501,35 +506,73 @@ int rn_chan_try_recv(void *cv, void *v) {
 /* ---- close ---- */
 
 /*
- * Those who wait here and nowhere else are off their stacks, and nobody else's to touch. Who comes next is known only when the one before
- * has come, a miss of every cache and of the TLB. But those that were started one after the other have stacks at equal
- * distances, mostly, and most often they wait in that order: so who comes 16 places on lies as far from here as we from the one
- * 16 places back. A wrong guess costs a fetch.
+ * Who comes next in a long queue is known only when the one before has come, a miss of every cache and of the TLB. But those
+ * that were started one after the other have stacks at equal distances, mostly, and most often they wait in that order: so who comes 16 places
+ * on lies as far from here as we from the one 16 places back. A wrong guess costs a fetch.
  */
+struct ahead {
+    const struct rn__waiter *back[AHEAD]; /* a ring of the last ones */
+    uint32_t n;
+    ptrdiff_t step;
+};
+
+RN_INLINE void fetch_ahead(struct ahead *a, const struct rn__waiter *w) {
+    const struct rn__waiter **back = &a->back[a->n++ % AHEAD];
+    ptrdiff_t step = *back ? (const char *)w - (const char *)*back : a->step;
+    if (step == a->step) {
+        __builtin_prefetch((const char *)w + step);
+        __builtin_prefetch((const char *)w->g + step);
+    }
+    a->step = step;
+    *back = w;
+}
+
+/* Those of a flock are off their stacks, claimed if they are selects, and so nobody else's to touch. */
 static uint32_t take_flock(struct rn__flock *f, struct rn__g **out, uint32_t n) {
-    struct rn__waiter *some[TAKEN], *w = f->rest;
+    struct rn__waiter *w = f->rest;
+    struct ahead a = {.step = f->step};
     uint32_t got = 0;
-    for (; w && got < n && got < TAKEN; w = w->next) {
-        __builtin_prefetch(w->v);
-        __builtin_prefetch(w->g);
-        ptrdiff_t step = got >= AHEAD ? (char *)w - (char *)some[got - AHEAD] : f->step;
-        if (step == f->step) __builtin_prefetch((char *)w + step);
-        f->step = step;
-        some[got++] = w;
+    for (; w && got < n; w = w->next) {
+        fetch_ahead(&a, w);
+        out[got++] = w->g;
     }
-    for (uint32_t i = 0; i < got; i++) {
-        if (!some[i]->send && some[i]->v) memset(some[i]->v, 0, f->size);
-        out[i] = some[i]->g;
-    }
+    f->step = a.step;
     f->rest = w;
     return got;
 }
 
+/*
+ * A select is claimed before the close is over, or another channel could still win it. Those that have been won stay behind:
+ * the first and the last of the others.
+ */
+static struct rn__waitq claim_all(struct rn__waitq q) {
+    struct rn__waitq got = {q.first, NULL};
+    struct rn__waiter **at = &got.first, *w;
+    struct ahead a = {.step = 0};
+    while ((w = *at)) {
+        fetch_ahead(&a, w);
+        if (w->select) {
+            w->queued = false;
+            if (!rn__cas_acq_rel(&w->g->select_done, 0u, 1u)) { /* S2 */
+                *at = w->next;
+                continue;
+            }
+            serve(w, false);
+        }
+        got.last = w;
+        at = &w->next;
+    }
+    return got;
+}
+
+/* All that wait in q; NULL: none is to be had. */
 static struct rn__flock *flock(struct rn__hchan *c, struct rn__waitq *q) {
-    struct rn__flock *f = &q->last->flock;
-    *f = (struct rn__flock){take_flock, q->first, 0, c->elemsize};
+    struct rn__waitq all = c->selects ? claim_all(*q) : *q;
     rn__store_release(&q->first, NULL); /* Q1 */
     q->last = NULL;
+    if (!all.first) return NULL;
+    struct rn__flock *f = &all.last->flock;
+    *f = (struct rn__flock){take_flock, all.first, 0};
     return f;
 }
 
@@ -538,10 +581,9 @@ static struct rn__flock *wake_all(struct rn__hchan *c, struct rn__waitq *q, stru
     struct rn__waiter *w;
     int few = rn__chaos(2) ? 1 : FEW;
     while ((w = next_waiter(c, q))) {
-        if (!w->send && w->v) zero(c, w->v);
         if (unlikely(rn__sanitized)) rn__san_release(w);
         rn__glist_put(l, serve(w, false));
-        if (--few <= 0 && q->first && !c->one_by_one && !rn__sanitized) return flock(c, q);
+        if (--few <= 0 && q->first && !c->threads && !rn__sanitized) return flock(c, q);
     }
     return NULL;
 }

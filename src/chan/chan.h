@@ -40,14 +40,15 @@ struct rn__waiter {
             struct rn__waiter *prev;
             struct rn__hchan *c;
             struct rn__waiter *same; /* ring of the waiters of one select on one channel */
-            int32_t index;           /* of the select's case */
         };
-        struct rn__flock flock; /* the last of those that a close has woken */
+        struct rn__flock
+            flock; /* the last of those that a close has woken: it is in no queue any more */
     };
     bool select; /* to be claimed by CAS on g->select_done 0 -> 1 */
     bool queued;
     bool send;
-    bool ok; /* it was served; false: closed */
+    bool ok;       /* it was served; false: closed */
+    uint16_t size; /* of an element: the channel may be gone when its owner zeroes *v */
 };
 
 struct rn__waitq {
@@ -61,7 +62,8 @@ struct rn__hchan {
     size_t qcount, dataqsiz;
     size_t sendx, recvx;
     uint16_t elemsize;
-    bool one_by_one; /* a select or a plain thread has waited here: a close sees to each at once */
+    bool selects; /* one has waited here: a close claims each */
+    bool threads; /* a plain thread has waited here: a close wakes each at once */
     uint32_t refs;
     char *buf;
     struct rn__waitq recvq, sendq;
@@ -103,6 +105,8 @@ enum rn__outcome rn__chan_send_locked(struct rn__hchan *c, const void *v, struct
 enum rn__outcome rn__chan_recv_locked(struct rn__hchan *c, void *v, struct rn__g **wake);
 void rn__chan_enqueue(struct rn__hchan *c, struct rn__waiter *w);
 void rn__chan_dequeue(struct rn__hchan *c, struct rn__waiter *w);
+/* Its owner goes on, and is the last to touch it: a receiver on a closed channel gets zeroes. */
+void rn__chan_end_wait(const struct rn__waiter *w);
 
 /* What TSan is told when a waiter parks and when it goes on. */
 void rn__chan_san_park(struct rn__waiter *w);

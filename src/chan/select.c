@@ -220,12 +220,10 @@ static void unlock_parked(void *arg) {
 
 static void enqueue(struct sel *s, struct rn__g *g) {
     for (uint32_t i = 0; i < s->n; i++) {
-        uint32_t index = s->e[i].order;
         struct rn__waiter *w = &s->e[i].w;
-        const rn_case *c = &s->cases[index];
+        const rn_case *c = &s->cases[s->e[i].order];
         w->g = g;
         w->v = c->v;
-        w->index = (int32_t)index;
         w->select = true;
         w->send = c->kind == RN_CASE_SEND;
         w->same = w;
@@ -238,27 +236,33 @@ static void enqueue(struct sel *s, struct rn__g *g) {
     }
 }
 
-/* Take what is left out of the queues. `won`: the waiter that was served; its channel may be gone. NULL: none. */
-static void withdraw(struct sel *s, struct rn__waiter *won) {
-    struct rn__hchan *gone = won ? won->c : NULL;
+/* Take what is left out of the queues. The channel `gone` was the winner's, and is perhaps no more. */
+static void withdraw(struct sel *s, const struct rn__hchan *gone) {
     for (uint32_t i = 0; i < s->n; i++) {
         struct rn__waiter *w = &s->e[i].w;
-        if (w->c == gone) continue;
+        struct rn__hchan *c = chan_of(s, i);
+        if (c == gone) continue;
         struct rn__m *m = rn__arch_tls_m();
         rn__section_open(m);
-        bool locked = rn__chan_lock(w->c, m);
-        if (w->queued) rn__chan_dequeue(w->c, w);
-        rn__chan_unlock(w->c, locked);
+        bool locked = rn__chan_lock(c, m);
+        if (w->queued) rn__chan_dequeue(c, w);
+        rn__chan_unlock(c, locked);
     }
 }
 
+/* `won`: the waiter that was served, of which a close leaves no more than `ok`. NULL: it was the alarm. */
 static struct verdict conclude(struct sel *s, struct rn__waiter *won) {
-    withdraw(s, won);
-    if (!won) return (struct verdict){s->when_index, RN__DONE};
+    if (!won) {
+        withdraw(s, NULL);
+        return (struct verdict){s->when_index, RN__DONE};
+    }
+    uint32_t at = (uint32_t)((struct entry *)(void *)won - s->e), index = s->e[at].order;
+    const rn_case *c = &s->cases[index];
+    withdraw(s, c->chan);
     if (unlikely(rn__sanitized)) rn__chan_san_resume(won);
-    const rn_case *c = &s->cases[won->index];
+    rn__chan_end_wait(won);
     if (c->kind == RN_CASE_RECV && c->ok) *c->ok = won->ok;
-    return (struct verdict){won->index, won->ok ? RN__DONE : RN__CLOSED};
+    return (struct verdict){(int32_t)index, won->ok ? RN__DONE : RN__CLOSED};
 }
 
 /* With all channels locked and none ready: wait. */

@@ -78,8 +78,7 @@ struct rn__g {
     void *param;    /* what woke it: for who parked */
     uint32_t select_done;
     uint32_t kind;
-    void *eh[2];         /* libstdc++'s exception state while it does not run */
-    struct rn__g *ahead; /* in a list, who comes some places later: to be fetched meanwhile */
+    void *eh[2]; /* libstdc++'s exception state while it does not run */
     /* What only parking, dying and observers touch. */
     uint64_t id;
     void *on;

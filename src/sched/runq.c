@@ -433,29 +433,20 @@ struct rn__g *rn__steal(struct rn__m *m, struct rn__search *s) {
 
 /* ---- lists ---- */
 
-/*
- * Those that slept for long are misses of every cache and of the TLB, and who follows a list of them waits for one miss after the
- * other. So each also knows who comes some places later, and whoever makes them ready fetches that one meanwhile.
- */
 void rn__glist_put(struct rn__glist *l, struct rn__g *g) {
-    enum { FAR = sizeof l->late / sizeof l->late[0] };
     if (unlikely(g->kind == RN__THREAD)) {
         g->next = l->threads;
         l->threads = g;
         return;
     }
-    struct rn__g **late = &l->late[l->n++ % FAR];
-    if (*late) (*late)->ahead = g;
-    *late = g;
-    g->ahead = NULL;
     g->next = NULL;
     *(l->tail ? &l->tail->next : &l->head) = g;
     l->tail = g;
+    l->n++;
 }
 
 static struct rn__g *list_get(struct rn__g **head) {
     struct rn__g *g = *head;
-    __builtin_prefetch(g->ahead);
     *head = g->next;
     rn__assert(g->state == RN__WAITING, "runq: made ready, but not waiting");
     g->state = RN__RUNNABLE;

@@ -72,7 +72,6 @@ void rn__ready_late(struct rn__g *g);
 struct rn__glist {
     struct rn__g *head, *tail;
     struct rn__g *threads;
-    struct rn__g *late[8]; /* the last ones */
     uint32_t n;
 };
 void rn__glist_put(struct rn__glist *l, struct rn__g *g);
@@ -90,7 +89,6 @@ struct rn__flock {
     uint32_t (*take)(struct rn__flock *f, struct rn__g **out, uint32_t n);
     void *rest;     /* NULL: none is left, and f will be gone as soon as sched.lock is */
     ptrdiff_t step; /* what else `take` needs: chan/chan.c */
-    uint32_t size;
 };
 void rn__ready_flock(struct rn__flock *f);
 
