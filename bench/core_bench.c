@@ -239,17 +239,26 @@ static void park_here(chan64 c, rn_wg *w) {
     rn_wg_done(w);
 }
 
+static void park_in_select(chan64 c, chan64 never, rn_wg *w) {
+    int64_t v;
+    __atomic_add_fetch(&parked, 1, __ATOMIC_ACQ_REL);
+    (void)rn_select(rn_on_recv(c, &v), rn_on_recv(never, &v));
+    rn_wg_done(w);
+}
+
 /* Reports three results: spawn and park, bytes each, and wake by close and end. Stacks of 0: the default. */
-static void park(const char *row, int64_t n, size_t stack_size) {
+static void park(const char *row, int64_t n, size_t stack_size, bool select) {
     rn_go_opts opts = {.stack_size = stack_size};
     rn_wg w = {0};
-    chan64 c = rn_make(int64_t, 0);
+    chan64 c = rn_make(int64_t, 0), never = rn_make(int64_t, 0);
     rn_wg_add(&w, n);
     parked = 0;
     double before = bench_resident();
     bench_reset();
     for (int64_t i = 0; i < n; i++)
-        if (rn_go_opt(&opts, park_here, c, &w) != 0) bench_die("no memory for a goroutine");
+        if ((select ? rn_go_opt(&opts, park_in_select, c, never, &w)
+                    : rn_go_opt(&opts, park_here, c, &w)) != 0)
+            bench_die("no memory for a goroutine");
     while (__atomic_load_n(&parked, __ATOMIC_ACQUIRE) < n) rn_yield();
     bench_stop();
     bench_report_part(row, "park", "ns/op", (double)bench.spent / (double)n);
@@ -260,17 +269,20 @@ static void park(const char *row, int64_t n, size_t stack_size) {
     rn_wg_wait(&w);
     bench_stop();
     bench_report_part(row, "wake", "ns/op", (double)bench.spent / (double)n);
-    rn_unref(c);
+    rn_unref(c), rn_unref(never);
 }
 
-ROW_ONCE(park_100k) { park("park_100k", bench_size(100000, 100), 0); }
+ROW_ONCE(park_100k) { park("park_100k", bench_size(100000, 100), 0, false); }
 
-ROW_ONCE(park_1m) { park("park_1m", bench_size(1000000, 200), 0); }
+ROW_ONCE(park_1m) { park("park_1m", bench_size(1000000, 200), 0, false); }
+
+/* As those that wait for work or for the end. */
+ROW_ONCE(park_1m_select) { park("park_1m_select", bench_size(1000000, 200), 0, true); }
 
 /* With stacks of 64 KiB, which only runnel has; four million take 18 GB. */
-ROW_ONCE(park_1m_64k) { park("park_1m_64k", bench_size(1000000, 200), 65536); }
+ROW_ONCE(park_1m_64k) { park("park_1m_64k", bench_size(1000000, 200), 65536, false); }
 
-ROW_ONCE(park_4m_64k) { park("park_4m_64k", bench_size(4000000, 200), 65536); }
+ROW_ONCE(park_4m_64k) { park("park_4m_64k", bench_size(4000000, 200), 65536, false); }
 
 /* Rings and fans. */
 static void ring_node(chan64 in, chan64 out, int64_t rounds) {

@@ -29,8 +29,8 @@ PUBLISHED = ROOT / "docs" / "benchmarks"
 
 CORE = """yield spawn_one spawn_batch_1000 pingpong stream stream_128 uncontended_1 uncontended_100
     select_2 try_fail sieve_2000 park_100k""".split()
-WIDE = """stream_128_4x4 select_2_128 select_fail_2 select_fail_4 skynet park_1m park_1m_64k ring_10000 fanin_100
-    fanout_100""".split()
+WIDE = """stream_128_4x4 select_2_128 select_fail_2 select_fail_4 skynet park_1m park_1m_select park_1m_64k ring_10000
+    fanin_100 fanout_100""".split()
 TIME = """Sleep1000 After AfterFunc1000 SimultaneousAfterFunc1000 StartStop1000 StopChan StopFunc ResetChan
     ResetFunc Ticker TickerReset ContextCancel ContextCancelDone ContextTimeout ContextCommonParentCancel
     ContextCancelTree1000 ContextErrOK ContextDeepValue10""".split()

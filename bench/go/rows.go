@@ -28,8 +28,9 @@ var rows = []row{
 	{"select_fail_4", selectFail4, nil},
 	{"sieve_2000", nil, func() { whole("sieve_2000", sieve, size(17389, 29)) }},
 	{"skynet", nil, func() { whole("skynet", skynet, size(1000000, 100)) }},
-	{"park_100k", nil, func() { park("park_100k", size(100000, 100)) }},
-	{"park_1m", nil, func() { park("park_1m", size(1000000, 200)) }},
+	{"park_100k", nil, func() { park("park_100k", size(100000, 100), false) }},
+	{"park_1m", nil, func() { park("park_1m", size(1000000, 200), false) }},
+	{"park_1m_select", nil, func() { park("park_1m_select", size(1000000, 200), true) }},
 	{"ring_10000", ring, nil},
 	{"fanin_100", fanIn, nil},
 	{"fanout_100", fanOut, nil},
@@ -269,17 +270,24 @@ func residentBytes() float64 {
 	return kib * 1024
 }
 
-func park(row string, n int) {
+func park(row string, n int, inSelect bool) {
 	var wg sync.WaitGroup
 	var parked atomic.Int64
-	c := make(chan int64)
+	c, never := make(chan int64), make(chan int64)
 	before := residentBytes()
 	reset()
 	wg.Add(n)
 	for i := 0; i < n; i++ {
 		go func() {
 			parked.Add(1)
-			<-c
+			if inSelect {
+				select {
+				case <-c:
+				case <-never:
+				}
+			} else {
+				<-c
+			}
 			wg.Done()
 		}()
 	}
