@@ -251,6 +251,23 @@ TEST(the_choice_between_send_and_receive_is_uniform) {
     CHECK_EQ(rn_len(c), n - hits[2]);
 }
 
+TEST(a_time_that_is_due_is_one_of_those_that_are_ready) {
+    enum { SILENT = 8 };
+    rn_case cases[SILENT + 3];
+    rn_chan(int) c = rn_make(int, 0);
+    rn_close(c);
+    for (int i = 0; i < SILENT; i++) cases[i] = rn_on_recv(rn_make(int, 0), NULL);
+    cases[SILENT] = cases[SILENT + 1] = rn_on_recv(c, NULL);
+    cases[SILENT + 2] = rn_on_until(0);
+    long hits[3] = {0}, n = scaled(100000);
+    for (long i = 0; i < n; i++) {
+        int r = rn_select_n(cases, SILENT + 3, 0) - SILENT;
+        CHECK(r >= 0 && r < 3);
+        hits[r]++;
+    }
+    check_uniform(hits, 3, n);
+}
+
 /* Go's TestPseudoRandomSend: the value sent is chosen by chance, whether the sender parks or not. */
 static void send_bits(send_int c, int n) {
     for (int i = 0; i < n; i++) rn_select(rn_on_send(c, 0), rn_on_send(c, 1));

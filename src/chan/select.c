@@ -44,7 +44,8 @@ struct sel {
     bool locked;  /* by their words; false: by the section */
     rn_time when; /* the earliest time case; RN_TIME_MAX: none */
     int32_t when_index;
-    int32_t bound; /* cases beyond are not looked at */
+    int32_t bound;   /* cases beyond are not looked at */
+    uint32_t places; /* nor are those at later places */
     struct rn__g *g;
     /* the alarm */
     struct rn__timer timer;
@@ -175,7 +176,7 @@ static enum rn__outcome try_case(const rn_case *c, struct rn__g **wake) {
 
 /* With all channels locked. */
 static struct verdict look(const struct sel *s, struct rn__g **wake) {
-    for (uint32_t i = 0; i < s->n; i++) {
+    for (uint32_t i = 0; i < s->places; i++) {
         int32_t index = (int32_t)s->e[i].poll;
         if (index > s->bound) break; /* in order, and a time before it is due */
         enum rn__outcome out = try_case(&s->cases[index], wake);
@@ -304,14 +305,16 @@ static int32_t first_due(const rn_case *cases, rn_time now) {
     return i;
 }
 
-/* A time case that is due takes part in the choice. True: it is chosen. */
+/* A time case that is due takes part in the choice, at a place of the order like the others. True: it is the first. */
 static bool time_wins(struct sel *s, int flags) {
     if (s->when == RN_TIME_MAX) return false;
     rn_time now = rn__now();
     if (now < s->when) return false;
-    if (!(flags & RN_INORDER)) return rn__random(s->n + 1) == 0;
-    s->bound = s->when_index = first_due(s->cases, now);
-    return false; /* only if no channel before it is ready */
+    if (flags & RN_INORDER)
+        s->bound = s->when_index = first_due(s->cases, now);
+    else
+        s->places = rn__random(s->n + 1);
+    return s->places == 0;
 }
 
 enum way { SHORT, WAITING, LONG };
@@ -333,6 +336,7 @@ static struct verdict choose(struct sel *s, int flags, enum way way) {
     struct verdict v;
     s->g = m->g;
     s->bound = INT32_MAX;
+    s->places = s->n;
     if (way == LONG) {
         if (time_wins(s, flags)) return (struct verdict){s->when_index, RN__DONE};
         if (s->when != RN_TIME_MAX || flags & RN_DEFAULT) return look_first(s, flags, m);
