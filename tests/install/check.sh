@@ -25,10 +25,10 @@ declared() {
 
 part_files() {
     diff -r "$prefix/include" "$here/../../include" || die "the headers differ"
-    for file in librunnel.so librunnel.so.0 librunnel.a pkgconfig/runnel.pc cmake/runnel/runnel-config.cmake; do
+    for file in librunnel.so librunnel.so.0.1 librunnel.a pkgconfig/runnel.pc cmake/runnel/runnel-config.cmake; do
         [ -e "$lib/$file" ] || die "$lib/$file is missing"
     done
-    readelf -d "$lib/librunnel.so" | grep -q 'SONAME.*\[librunnel\.so\.0\]' || die "no soname librunnel.so.0"
+    readelf -d "$lib/librunnel.so" | grep -q 'SONAME.*\[librunnel\.so\.0\.1\]' || die "no soname librunnel.so.0.1"
     needed=$(readelf -d "$lib/librunnel.so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p')
     for file in $needed; do
         case $file in libc.so.* | libgcc_s.so.* | ld-linux*) ;; *) die "the library needs $file" ;; esac
@@ -49,7 +49,7 @@ part_symbols() {
 part_pkgconfig_shared() {
     # shellcheck disable=SC2046 # words
     cc -Wall -Wextra -Werror -o "$dir/program" "$here/program.c" $(pkg-config --cflags --libs runnel)
-    LD_LIBRARY_PATH=$lib ldd "$dir/program" | grep -q librunnel.so.0 || die "not linked with librunnel.so.0"
+    LD_LIBRARY_PATH=$lib ldd "$dir/program" | grep -q librunnel.so.0.1 || die "not linked with librunnel.so.0.1"
     LD_LIBRARY_PATH=$lib "$dir/program"
 }
 
@@ -67,7 +67,7 @@ part_cmake() {
         cat "$dir/log"
         die "the consumer does not build"
     fi
-    ldd "$dir/build/shared" | grep -q librunnel.so.0 || die "runnel::runnel is not the shared library"
+    ldd "$dir/build/shared" | grep -q librunnel.so.0.1 || die "runnel::runnel is not the shared library"
     if ldd "$dir/build/static" | grep librunnel; then die "runnel::static is not the archive"; fi
     "$dir/build/shared"
     "$dir/build/static"
