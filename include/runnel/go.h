@@ -23,7 +23,7 @@ RN__BEGIN
  * thread sleeps meanwhile. Goroutines that are still alive then are abandoned,
  * as Go does when main returns: they stay as they are, and go on running if the
  * process does. Blocks the thread. May be called again, and from several plain threads at a time; not from a goroutine
- * (that panics). Does not return if fn calls rn_goexit. No memory for the goroutine is a fatal error.
+ * (that panics). Does not return if fn calls rn_goexit. No memory for the goroutine is a fatal error. fn is not NULL.
  *
  * While a thread is in rn_run a deadlock is reported, and ends the program with status 2: when all goroutines and all
  * threads of the process are blocked in runnel, no timer is armed and nobody waits for a descriptor.
@@ -45,8 +45,8 @@ typedef struct rn_go_opts {
  * at most 16 bytes. What fn returns is dropped; it must be of at most 8 bytes.
  * Returns 0, or -ENOMEM when there is no memory for the goroutine; nothing runs then.
  * The new goroutine may start on any processor, and before the call returns. The caller goes on at once, unless it is a
- * goroutine whose processor has a full queue (256): then those in it run first. What comes before the call happens before
- * fn begins.
+ * goroutine on whose processor 256 or more wait that have not begun: then it may start 64 more, and after these the
+ * last 64 run first. What comes before the call happens before fn begins. A NULL fn panics `go of nil func value`.
  *
  * int rn_go_opt(opts, fn, ...): the same with a name and a stack size
  * (`const rn_go_opts *opts`, read before the call returns). Also -EINVAL for a stack
@@ -94,7 +94,7 @@ RN_API void rn_unlock_thread(void);
 /*
  * Run `fn(arg)`, known to block in the kernel, giving the processor away
  * at once rather than when sysmon sees that others want it (20 us to 10 ms). Returns what fn returns. fn may use all of
- * runnel. On a plain thread it is a plain call.
+ * runnel. On a plain thread it is a plain call. fn is not NULL.
  */
 RN_API intptr_t rn_blocking(intptr_t (*fn)(void *), void *arg);
 
