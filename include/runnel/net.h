@@ -17,13 +17,15 @@
  * Three forms: rn_read(...) waits as long as it takes; rn_read_until(..., t) until the time t at most, then
  * -ETIMEDOUT; rn_read_ctx(ctx, ...) until the context is done: -ECANCELED, or -ETIMEDOUT for its deadline. What can be done at
  * once is done even if t has passed. A connection has deadlines besides (rn_conn_set_deadline): once they
- * passed, every call returns -ETIMEDOUT at once. ctx may be NULL: none.
+ * passed, every call returns -ETIMEDOUT at once. ctx may be NULL: none. Of those that may wait, rn_listen,
+ * rn_conn_close, rn_copy_counted, rn_pread, rn_pwrite and rn_exec have the first form alone.
  *
  * Errors are those of the system calls. Everywhere: -EBADF: no connection, or closed, perhaps by another goroutine while
- * this one waited; -ETIMEDOUT, -ECANCELED as above; -ENOMEM. -EINTR and -EAGAIN do not occur. No call raises SIGPIPE.
+ * this one waited; -ETIMEDOUT, -ECANCELED as above; -ENOMEM. -EINTR and, but for rn_exec, -EAGAIN do not occur. No call
+ * raises SIGPIPE.
  *
- * All functions may be called from goroutines and plain threads. "Blocks" means: parks the goroutine, or lets
- * the plain thread sleep.
+ * All functions may be called from goroutines and plain threads, none in a signal handler. "Blocks" means: parks the
+ * goroutine, or lets the plain thread sleep.
  */
 #ifndef RUNNEL_NET_H
 #define RUNNEL_NET_H
@@ -43,9 +45,10 @@ typedef int64_t rn_conn;
 
 /*
  * Listen on an address: stream and seqpacket networks give a listener for rn_accept, datagram ones a bound socket for
- * rn_recv_from and rn_send_to. "tcp" without a host takes IPv6 and IPv4. SO_REUSEADDR is set, backlog 4096. The file of a Unix
- * socket is removed by rn_conn_close. Returns the listener, or -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -EMFILE,
- * -EINVAL (no such network, bad address), those of rn_lookup. Blocks only for names.
+ * rn_recv_from and rn_send_to. "tcp" without a host takes IPv6 and IPv4. The backlog is 4096; for TCP SO_REUSEADDR is set.
+ * Of a name's addresses the first that works is taken, of 16 at most. The file of a Unix socket is removed by
+ * rn_conn_close. Returns the listener, or -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -EMFILE, -EINVAL (no such network, bad
+ * address), those of rn_lookup. Blocks only for names.
  */
 RN_API rn_conn rn_listen(const char *network, const char *address);
 
@@ -59,8 +62,8 @@ RN_API rn_conn rn_accept_until(rn_conn listener, rn_time t);
 RN_API rn_conn rn_accept_ctx(struct rn_ctx *ctx, rn_conn listener);
 
 /*
- * Connect. Blocks. A name's addresses are tried in turn, each with a share of the time left; if there are IPv6 and IPv4
- * addresses, the second family starts after 300 ms or when the first failed, and the first
+ * Connect. Blocks. A name's addresses, 16 at most, are tried in turn, each with a share of the time left; if there are
+ * IPv6 and IPv4 addresses, the second family starts after 300 ms or when the first failed, and the first
  * connection wins (RFC 8305). Datagram sockets get a default peer. Returns the connection, or the first address's
  * error: -ECONNREFUSED, -ENETUNREACH, -EHOSTUNREACH, -ETIMEDOUT, -ENOENT (no such Unix socket), -EMFILE, -EINVAL, those of rn_lookup.
  */
@@ -73,14 +76,14 @@ RN_API int rn_socketpair(int type, rn_conn c[2]);
 RN_API int rn_pipe(rn_conn c[2]);
 
 /*
- * A connection of any descriptor: a socket, a pipe, a terminal. It becomes non-blocking and belongs to the connection from now on,
- * unless this fails. Never blocks.
+ * A connection of any descriptor: a socket, a pipe, a terminal. It becomes non-blocking and belongs to the connection from now on.
+ * If this fails it is still the caller's, and may be non-blocking already. Never blocks.
  */
 RN_API rn_conn rn_conn_of_fd(int fd);
 
 /*
  * Close. Everybody who waits in a call on it returns -EBADF; the descriptor is closed when the last of them has left, and
- * then this returns. 0, or -EBADF: is closed already. What close(2) finds is dropped.
+ * then this returns: until then it blocks. 0, or -EBADF: is closed already. What close(2) finds is dropped.
  */
 RN_API int rn_conn_close(rn_conn c);
 
@@ -207,8 +210,9 @@ enum { RN_READABLE = 1, RN_WRITABLE = 2 };
 
 /*
  * Wait until a descriptor of somebody else (a library's socket, a pidfd, a timerfd) can be read or written: `events` of RN_READABLE and
- * RN_WRITABLE. Returns those that it can (errors and hang-ups count as both asked for), or -ETIMEDOUT, -EBADF, -ECANCELED. The
- * descriptor stays as it is, and is to stay open meanwhile. Blocks.
+ * RN_WRITABLE. Returns those that it can (errors and hang-ups count as both asked for), or -ETIMEDOUT, -EBADF, -ECANCELED, -EINVAL
+ * (neither in `events`), -EMFILE and -ENOMEM (a duplicate is what is waited for). The descriptor stays as it is, and is to stay open
+ * meanwhile. Blocks.
  */
 RN_API int rn_fd_wait(int fd, int events);
 RN_API int rn_fd_wait_until(int fd, int events, rn_time t);
@@ -216,7 +220,7 @@ RN_API int rn_fd_wait_ctx(struct rn_ctx *ctx, int fd, int events);
 
 /*
  * pread(2) and pwrite(2) of files. What the cache has is read at once; what must come from the device does not
- * hold up others. As those: the number of bytes, or -errno.
+ * hold up others: it blocks the thread, without a processor (rn_blocking). As those: the number of bytes, or -errno.
  */
 RN_API ssize_t rn_pread(int fd, void *buf, size_t n, off_t off);
 RN_API ssize_t rn_pwrite(int fd, const void *buf, size_t n, off_t off);
@@ -225,7 +229,10 @@ RN_API ssize_t rn_pwrite(int fd, const void *buf, size_t n, off_t off);
 
 enum { RN_EXEC_INHERIT = -1, RN_EXEC_NULL = -2, RN_EXEC_PIPE = -3 };
 
-/* Zeroed and with `std` set; rn_exec with NULL inherits all. */
+/*
+ * Zeroed, and with all of `std` set: a 0 there is descriptor 0, not RN_EXEC_INHERIT, and would give the child our stdin as its stdout
+ * and stderr. rn_exec with NULL inherits all.
+ */
 typedef struct rn_exec_opts {
     int std[3];             /* stdin, stdout, stderr: a descriptor, or one of RN_EXEC_... */
     const char *dir;        /* to start in; NULL: here */
@@ -239,20 +246,24 @@ typedef struct rn_proc {
 } rn_proc;
 
 /*
- * Start a program, looked up in PATH; argv ends with NULL. 0 or -errno (-ENOENT, -EACCES, ...). Other descriptors of ours are passed
- * on unless they are close-on-exec (all that this header makes are).
+ * Start a program, looked up in PATH; argv ends with NULL. 0 or -errno (-ENOENT, -EACCES, -EINVAL: an empty argv, or no such `std`,
+ * -EAGAIN: no more processes, ...). Other descriptors of ours are passed on unless they are close-on-exec (all that this header makes
+ * are). Blocks the thread until the program has started (posix_spawn(3)).
  */
 RN_API int rn_exec(rn_proc *p, const char *const argv[], const rn_exec_opts *opts);
 
 /*
- * Wait until it ended; *status (may be NULL) as from waitpid(2). To be called once, successfully: then the child and its pidfd are gone. 0,
- * -ETIMEDOUT, -ECANCELED, -ECHILD (somebody else waited for it). Blocks.
+ * Wait until it ended; *status (may be NULL) as from waitpid(2). To be called once, successfully: then the child and its pidfd are gone, not
+ * what p->std names. 0, -ETIMEDOUT, -ECANCELED, -ECHILD (somebody else waited for it). Blocks.
  */
 RN_API int rn_proc_wait(rn_proc *p, int *status);
 RN_API int rn_proc_wait_until(rn_proc *p, int *status, rn_time t);
 RN_API int rn_proc_wait_ctx(struct rn_ctx *ctx, rn_proc *p, int *status);
 
-/* Send it a signal. 0 or -errno (-ESRCH: it ended). Never blocks; cannot hit another process. */
+/*
+ * Send it a signal. 0, also when it has ended but nobody has waited for it yet, or -errno (-EBADF: after rn_proc_wait; -ESRCH: somebody
+ * else waited for it). Never blocks; cannot hit another process.
+ */
 RN_API int rn_proc_kill(rn_proc *p, int signal);
 
 RN__END
