@@ -76,7 +76,8 @@ RN__BEGIN
 /*
  * int rn_send_ctx(ctx, c, v), int rn_recv_ctx(ctx, c, T *v): the same, ended by the context:
  * -ECANCELED when it was cancelled, -ETIMEDOUT when its deadline passed; -EPIPE as above. What is ready at once is done
- * or refused at random when the context is done too, as Go's select chooses. Block.
+ * or refused at random when the context is done too, as Go's select chooses. Block. Panic `context: NULL context`, and
+ * `context: out of memory` as rn_ctx_done does (context.h).
  */
 #define rn_send_ctx(ctx, c, v) RN__SEND_CTX(ctx, c, v, __COUNTER__)
 #define rn_recv_ctx(ctx, c, v) rn_chan_recv_ctx((ctx), RN__RECVABLE_INTO(c, v), (v))

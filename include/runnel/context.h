@@ -11,7 +11,9 @@
  * Contexts are counted: whoever makes one owns a reference and gives it back with rn_ctx_unref. A context keeps
  * its parent; dropping the last reference does not cancel it but ends its timer and frees it.
  * All functions may be called from any goroutine and any plain thread, on one context by several at
- * once. None blocks. The makers return NULL when there is no memory. A NULL context panics.
+ * once; none in a signal handler. None blocks, but for the cancels and rn_ctx_after_func if a function is to be started
+ * and there is no memory for its goroutine: they sleep until there is. The makers return NULL when there is no memory. A
+ * NULL context panics `context: NULL context`, a NULL parent `cannot create context from nil parent`.
  */
 #ifndef RUNNEL_CONTEXT_H
 #define RUNNEL_CONTEXT_H
@@ -49,8 +51,8 @@ RN_API rn_ctx *rn_ctx_without_cancel(rn_ctx *parent);
 
 /*
  * Cancel a context made by with_cancel, with_deadline or with_timeout, and all below it: once; the first call
- * counts. It ends their timers. Time is linear in the number of contexts below. Keeps the caller's reference. Panics on
- * a context of another kind.
+ * counts. It ends their timers. Time is linear in the number of contexts below. Keeps the caller's reference. Panics
+ * `context: cancel of a context that has no cancel` on one of another kind.
  * cancel_cause: the same; `cause` is what rn_ctx_cause tells, here and below: any int that means
  * something to the program, as -EIO; 0: -ECANCELED.
  */
@@ -59,7 +61,8 @@ RN_API void rn_ctx_cancel_cause(rn_ctx *ctx, int cause);
 
 /*
  * done: a channel that is closed when the context is done. Borrowed; lives as long as the context; always the same. NULL for
- *   one that is never done. Panics when there is no memory for the channel.
+ *   one that is never done. The first call for a context makes the channel, and panics `context: out of memory` if there
+ *   is none. So do rn_on_done, rn_send_ctx, rn_recv_ctx and rn_sleep_ctx; rn_lookup_ctx and rn_dial_ctx may.
  * err: 0: not done; -ECANCELED: cancelled; -ETIMEDOUT: its deadline, or one above it, passed. If not 0, the channel is closed.
  * err_text: "", "context canceled" or "context deadline exceeded".
  * cause: 0: not done; else the cause given by the first who cancelled, or what err tells.
@@ -93,14 +96,16 @@ static inline int rn_ctx_err(rn_ctx *ctx) {
 
 /*
  * Have `fn(arg)` run in a goroutine of its own once ctx is done (at once if it is). Returns a handle, to be
- * given back with rn_ctx_func_stop exactly once, whether fn has run or not; it keeps the context until then.
+ * given back with rn_ctx_func_stop exactly once, whether fn has run or not; it keeps the context until then. NULL: no
+ * memory, and fn will not run.
  * stop: true: fn has not been started and never will be. False: it has been started; stop does not wait for it.
+ *   Panics `context: NULL function` on NULL.
  */
 typedef struct rn_ctx_func rn_ctx_func;
 RN_API rn_ctx_func *rn_ctx_after_func(rn_ctx *ctx, void (*fn)(void *), void *arg);
 RN_API bool rn_ctx_func_stop(rn_ctx_func *f);
 
-/* A select case: the context is done. */
+/* A select case: the context is done. Panics as rn_ctx_done does. */
 static inline rn_case rn_on_done(rn_ctx *ctx) {
     return rn__on_recv((void *)rn_ctx_done(ctx), NULL, NULL);
 }
