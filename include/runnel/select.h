@@ -6,7 +6,8 @@
  *     case 0: ...   case 1: ...   case 2: ...
  *     }
  *
- * Operands are evaluated once, in source order, before the choice. Cases with a NULL channel never run.
+ * Operands are evaluated once, case by case in source order, before the choice; those of one receive in any order.
+ * Cases with a NULL channel never run.
  * May be used from any goroutine and any plain thread, not in a signal handler.
  * Source of the behaviour: the Go specification, "Select statements".
  */
@@ -48,6 +49,10 @@ RN_API int rn_select_n(const rn_case *cases, size_t n, int flags);
  * rn_on_send(c, v): v converted to the element type.
  * rn_on_after(rn_duration d), rn_on_until(rn_time t): a time; no channel, no allocation.
  * rn_on_done(ctx): the context is done (context.h).
+ *
+ * A case points to its values. That of rn_on_send is a compound literal: it ends with the innermost block around it, and the
+ * body of a loop is a block. So who fills an array in a loop gives the value a place that lasts as long as the array:
+ *     cases[i] = (rn_case){.chan = c[i], .v = &v[i], .kind = RN_CASE_SEND};
  */
 RN_API rn_case rn_on_after(rn_duration d);
 
