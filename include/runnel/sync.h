@@ -4,7 +4,7 @@
  *
  * Every type here is ready to use when all its bytes are zero, and needs no destructor, except
  * where one is named. None may be copied or moved once used. All functions may be called from any
- * goroutine and any plain thread, unless they say otherwise. "Blocks" means: parks the
+ * goroutine and any plain thread, unless they say otherwise; none in a signal handler. "Blocks" means: parks the
  * goroutine, or lets the plain thread sleep in the kernel. The fields belong to the library.
  *
  * Whoever is the last to use an object may free its memory at once: a call that lets another
@@ -82,6 +82,8 @@ static inline void rn_mutex_unlock(rn_mutex *m) {
  * A lock that many readers or one writer can hold, as sync.RWMutex. A waiting writer holds off new
  * readers; the readers that came during a writer's turn all go before the next writer. So neither
  * kind starves. A goroutine that read-locks twice can therefore deadlock with a writer in between.
+ * An unlock that finds that it was copied or moved while somebody waited dies with
+ * `fatal error: sync: rn_rwmutex was copied or moved while in use`.
  */
 typedef struct rn_rwmutex {
     uint32_t rn__state; /* RN__RW_ bits, and RN__RW_READER for each reader inside */
@@ -223,7 +225,8 @@ RN_API void *rn__once_value_slow(rn_once_value *o, void *(*fn)(void *), void *ar
 
 /*
  * What fn(arg) returned when it was called for the first caller. If it panicked then, every call
- * panics with the same message. Blocks while fn runs.
+ * panics with the same message; if it called rn_goexit, that went on in the first caller, and every later call panics
+ * `rn_once_value: the function has called rn_goexit`. Blocks while fn runs.
  */
 static inline void *rn_once_value_get(rn_once_value *o, void *(*fn)(void *), void *arg) {
     /* ON */
@@ -311,7 +314,7 @@ static inline void rn_sem_init(rn_sem *s, int64_t size) {
     s->rn__size = size;
 }
 
-/* Take n >= 0 if that needs no waiting. True: taken. False orders nothing. Never blocks. */
+/* Take n >= 0 if that needs no waiting. True: taken. False, also for n < 0, orders nothing. Never blocks. */
 static inline bool rn_sem_try(rn_sem *s, int64_t n) {
     int64_t v = __atomic_load_n(&s->rn__state, __ATOMIC_RELAXED);
     while (RN__LIKELY(n >= 0 && !(v & RN__SEM_QUEUED) && n <= s->rn__size - (v >> 1))) {
@@ -323,7 +326,10 @@ static inline bool rn_sem_try(rn_sem *s, int64_t n) {
     return false;
 }
 
-/* Take n >= 0. Blocks until that much is free; for ever if n is more than the size. */
+/*
+ * Take n >= 0. Blocks until that much is free; for ever if n is more than the size. Panics
+ * `semaphore: negative weight`, as the next two do.
+ */
 static inline void rn_sem_acquire(rn_sem *s, int64_t n) {
     if (!rn_sem_try(s, n)) rn__sem_acquire_slow(s, n);
 }
@@ -333,11 +339,12 @@ RN_API int rn_sem_acquire_until(rn_sem *s, int64_t n, rn_time t);
 
 /*
  * The same, ended by the context: what rn_ctx_err tells, and nothing was taken; -ENOMEM: there was no memory to
- * wait. A context that is done already, or is when the wait ends, takes nothing even if there is room.
+ * wait. A context that is done already, or is when the wait ends, takes nothing even if there is room. Panics
+ * `context: NULL context`.
  */
 RN_API int rn_sem_acquire_ctx(struct rn_ctx *ctx, rn_sem *s, int64_t n);
 
-/* Give back n >= 0. Panics `semaphore: released more than held`. Never blocks. */
+/* Give back n >= 0. Panics `semaphore: released more than held`, `semaphore: negative weight`. Never blocks. */
 static inline void rn_sem_release(rn_sem *s, int64_t n) {
     int64_t old = 0;
     if (RN__LIKELY(n >= 0)) {
