@@ -11,8 +11,10 @@
  * has neither. Like signals that the kernel holds pending together are one. A handler that
  * the program had installed before is still called, and is the handler again when nobody asks any more; one that
  * was installed after rn_notify is left alone.
- * All functions may be called from any goroutine and any plain thread. None blocks. A signal that
- * cannot be caught (SIGKILL, SIGSTOP), is used for a crash (SIGSEGV, SIGBUS, SIGFPE, SIGILL) or does not exist is -EINVAL.
+ * All functions may be called from any goroutine and any plain thread, none in a signal handler. They wait some
+ * microseconds, in the kernel, for the thread that delivers, and else block as rn_ctx_cancel does. A signal that cannot
+ * be caught (SIGKILL, SIGSTOP), is used for a crash (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP), is libc's (32 to
+ * SIGRTMIN - 1) or does not exist is -EINVAL. Where no signal is given, all others are meant.
  */
 #ifndef RUNNEL_SIGNAL_H
 #define RUNNEL_SIGNAL_H
@@ -24,7 +26,9 @@ RN__BEGIN
 #ifndef __cplusplus
 /*
  * int rn_notify(c, int sig, ...): send these signals on c, a channel of int, from now on. Adds to what c asked for before.
- * Holds a reference on c until rn_notify_stop. 0, -EINVAL, -ENOMEM, -EAGAIN (no thread). Not 0: nothing was changed.
+ * Holds a reference on c until rn_notify_stop, or until rn_notify_ignore or rn_notify_reset has taken the last of its
+ * signals. 0, -EINVAL, -ENOMEM, -EAGAIN (no thread). Not 0: nothing was changed. Panics
+ * `os/signal: Notify using nil channel` if c is NULL.
  * int rn_notify_ignore(int sig, ...): ignore these signals; nobody gets them any more.
  * int rn_notify_reset(int sig, ...): nobody asks for these signals any more, nor are they ignored by rn_notify_ignore.
  * rn_ctx *rn_notify_ctx(parent, int sig, ...): a context that is also cancelled when one of the signals arrives; its
