@@ -4,7 +4,8 @@
  *
  * All times are nanoseconds of CLOCK_MONOTONIC, which stands still while the machine is suspended.
  * RN_TIME_MAX is never: what would lie past it is never too. All functions may be called from any
- * goroutine and any plain thread, on one timer by several at once (but free it once, last).
+ * goroutine and any plain thread, on one timer by several at once (but free it once, last); none but rn_now in a signal
+ * handler. A NULL timer or ticker panics `time: NULL timer`, but for the frees.
  *
  * A timer's channel behaves as an unbuffered one: rn_len and rn_cap are 0, and once stop or reset has
  * returned no value of the time before is ever received. A value is the time at which it was due.
@@ -25,7 +26,8 @@ RN_API void rn_sleep_until(rn_time t);
 
 /*
  * Block for d or until the context is done. 0: d has passed; -ECANCELED: it was cancelled; -ETIMEDOUT: its
- * deadline passed. A context that is done already wins over a d of 0 or less. Panics on a NULL context.
+ * deadline passed. A context that is done already wins over a d of 0 or less. Panics `context: NULL context`, and
+ * `context: out of memory` as rn_ctx_done does (context.h).
  */
 RN_API int rn_sleep_ctx(struct rn_ctx *ctx, rn_duration d);
 
@@ -70,7 +72,10 @@ RN_API bool rn_timer_reset(rn_timer *t, rn_duration d);
  */
 RN_API void rn_timer_free(rn_timer *t);
 
-/* Give back a timer of rn_after_func without stopping it: it frees itself once it has fired. */
+/*
+ * Give back a timer of rn_after_func without stopping it: it frees itself once it has fired. Panics
+ * `time: detach of a timer with a channel` on one of rn_timer_new. Never blocks.
+ */
 RN_API void rn_timer_detach(rn_timer *t);
 
 /*
