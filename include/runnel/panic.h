@@ -4,7 +4,8 @@
  *
  * A panic abandons the frames between the point of the panic and the protected
  * call that catches it, as longjmp(3) does: what they hold must be released by rn_defer.
- * C++ destructors are not run. May be used from any goroutine and any plain thread.
+ * C++ destructors are not run. May be used from any goroutine and any plain thread, not in a signal handler. Nothing here
+ * blocks by itself: what fn does may.
  */
 #ifndef RUNNEL_PANIC_H
 #define RUNNEL_PANIC_H
