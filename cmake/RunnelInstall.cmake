@@ -17,6 +17,10 @@ install(FILES ${PROJECT_BINARY_DIR}/runnel-config.cmake ${PROJECT_BINARY_DIR}/ru
 
 # runnel.pc finds its prefix from its own place, so that the tree can be moved.
 string(REGEX REPLACE "[^/]+" ".." up "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+set(pc_libs_private -pthread)
+if(RUNNEL_CPU STREQUAL "riscv64")
+  string(APPEND pc_libs_private " -latomic")
+endif()
 configure_file(runnel.pc.in runnel.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/runnel.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
