@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chan_test.c: channels do what Go's do: every row of SEMANTICS.md, "Channels", and the classic programs
+ * chan_test.c: channels do what Go's do, as the Go specification says it, and the classic programs
  * made of channels (sieve, daisy chain, power series).
  */
 #include "parked.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* context_test.c: cancellation, deadlines and values down the tree: SEMANTICS.md, Context. */
+/* context_test.c: cancellation, deadlines and values down the tree, as in Go's package context. */
 #include "test.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * select_test.c: select does what Go's does: every row of SEMANTICS.md, "Select". The time cases are in
+ * select_test.c: select does what Go's does, as the Go specification says it. The time cases are in
  * time_test.c.
  */
 #include "parked.h"

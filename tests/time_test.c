@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* time_test.c: sleeping, timers and tickers: SEMANTICS.md, Time. No upper bounds of time are asserted. */
+/* time_test.c: sleeping, timers and tickers, as in Go 1.23's package time. No upper bounds of time are asserted. */
 #include "test.h"
 
 #include <errno.h>

@@ -13,8 +13,8 @@
  *
  * The switch is inline assembly that saves three registers and declares the others clobbered: the
  * compiler saves what is live, which is little in a function that is about to switch. There is no call
- * and no return, so the return predictor stays balanced: 2.7 ns against 14 and more of push/pop/jmp
- * (shared/DESIGN.md 3.2). The red zone is safe as nothing is pushed. MXCSR and the x87 control word
+ * and no return, so the return predictor stays balanced: 2.7 ns against 14 and more of push/pop/jmp.
+ * The red zone is safe as nothing is pushed. MXCSR and the x87 control word
  * are not saved: as across any call, they belong to the thread.
  */
 #ifndef RN_ARCH_ARCH_H
