@@ -551,6 +551,34 @@ TEST_GO_ONCE(those_who_run_next_do_not_starve_the_rest) {
     }
 }
 
+static long rounds;
+
+static void play(chan_int in, chan_int out) {
+    for (;;) {
+        rn_send(out, rn_recv(in));
+        add(&rounds, 1);
+    }
+}
+
+static void end_at_once(rn_wg *w) { rn_wg_done(w); }
+
+/* Nor do two that keep the processor between them, through run-next, starve whom others start, and who starts them. */
+TEST_GO_ONCE(two_who_run_next_do_not_starve_those_that_are_started) {
+    rn_procs(1);
+    int n = (int)scaled(1000);
+    rn_chan(int) a = rn_make(int, 0), b = rn_make(int, 0);
+    rn_wg w = {0};
+    GO(play, a, b);
+    GO(play, b, a);
+    rn_send(a, 1);
+    rn_sleep(RN_MS);
+    rn_wg_add(&w, n);
+    long before = count(&rounds);
+    for (int i = 0; i < n; i++) GO(end_at_once, &w);
+    rn_wg_wait(&w);
+    CHECK_LT(count(&rounds) - before, 5000000);
+}
+
 /* A tree of goroutines is walked in depth: few of them have begun and not ended at a time, however many children each has. */
 static long nodes, alive, most_alive, most_there;
 

@@ -15,7 +15,7 @@
  * tree 64 of its children, and there is room for that (young_slot), as in the global queue they would be begun one after the other.
  *
  * Fairness: every 64th pick is a fair one. It ends the turn of those that ready each other through run-next: what is there goes behind
- * all others, and the global queue comes first, then the ring. (To pick just one from the ring now and then is not enough: a loop that starts a
+ * the ring, and the global queue comes first, then the ring, then the newest of the young. (To pick just one from the ring now and then is not enough: a loop that starts a
  * goroutine each time round and goes on through run-next would fill the ring faster than that empties it.) And every 10 ms the oldest of the
  * young comes before all: see oldest_in_turn. A goroutine that runs and never parks is sysmon's business.
  *
@@ -274,14 +274,15 @@ static struct rn__g *oldest_in_turn(struct rn__p *p) {
     return oldest_get(p);
 }
 
-/* The next one, on g0: those that wait longest come first, and run-next's turn is over. */
+/* The next one, on g0: those that wait longest come first, and run-next's turn is over if there is anybody else. */
 struct rn__g *rn__runq_pick_fairly(struct rn__p *p) {
-    struct rn__g *last = runnext_get(p), *g;
-    if (last) rn__runq_put(p, last);
-    g = oldest_in_turn(p);
+    struct rn__g *last = runnext_get(p), *g = oldest_in_turn(p);
     if (!g) g = rn__global_get(p);
     if (!g) g = ring_get(p);
-    return g ? g : newest_get(p);
+    if (!g) g = newest_get(p);
+    if (!g) return last;
+    if (last) rn__runq_put(p, last);
+    return g;
 }
 
 /* All that p holds to the global queue. (Not by picking fairly, which would get it back from there.) */
