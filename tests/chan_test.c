@@ -850,6 +850,32 @@ TEST_GO(a_full_channel_being_closed_never_shows_empty) {
     }
 }
 
+static void recv_last_or_none(recv_int c, send_int done) {
+    (void)rn_recv_ok(c, NULL);
+    rn_send(done, 1);
+}
+
+static void try_or_closed(send_int c, send_int done) {
+    int r = rn_try_send(c, 1);
+    if (r != 0) CHECK_EQ(r, -EPIPE);
+    rn_send(done, 1);
+}
+
+/* A receiver waits, then it is closed: at no instant is it open with nobody there. */
+TEST_GO(a_channel_closed_under_its_receiver_never_shows_nobody) {
+    rn_chan(int) done = rn_make(int, 0);
+    for (int i = 0; i < scaled(10000); i++) {
+        rn_chan(int) c = rn_make(int, 0);
+        GO(recv_last_or_none, c, done);
+        WAIT_RECEIVERS(c, 1);
+        GO(try_or_closed, c, done);
+        if (i % 2) rn_yield();
+        rn_close(c);
+        wait_n(done, 2);
+        rn_unref(c);
+    }
+}
+
 static void many_tries(recv_int c, int n, send_int done) {
     for (int i = 0; i < n; i++) CHECK_NE(rn_try_recv(c, NULL), -EAGAIN);
     rn_send(done, 1);

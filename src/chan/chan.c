@@ -458,13 +458,14 @@ static RN_NOINLINE int try_send(struct rn__hchan *c, const void *v) {
 }
 
 /*
- * Failing without the lock, as Go does. Open and then full: as a channel never opens again and
- * the fullness was seen after, there was an instant with both. (Closed is looked at first.)
+ * Failing without the lock, as Go does. Full and then open: as a closed channel does not open again, it was open, too,
+ * when it was full. (Go looks the other way round: then a close that takes a receiver away between the looks makes
+ * it full, which it was neither before nor after.)
  */
 int rn_chan_try_send(void *cv, const void *v) {
     struct rn__hchan *c = cv;
     if (unlikely(!c)) return -EAGAIN;
-    if (!rn__load_acquire(&c->closed) && full(c)) return -EAGAIN;
+    if (full(c) && likely(!rn__load_acquire(&c->closed))) return -EAGAIN;
     return try_send(c, v);
 }
 
