@@ -336,6 +336,31 @@ TEST(many_threads_come_and_go) {
     }
 }
 
+static void exit_here(void *deferred) {
+    rn_defer(exit_here, deferred);
+    pthread_exit(NULL);
+}
+
+static void *thread_exits_in_try(void *unused) {
+    (void)rn_try(exit_here, unused, NULL);
+    return unused;
+}
+
+static void *thread_has_no_try(void *unused) {
+    rn_yield();
+    CHECK(!rn__self()->tries);
+    CHECK(!rn__self()->defers);
+    return unused;
+}
+
+/* The next thread has the record of one that ended inside a protected call. */
+TEST(a_thread_may_end_in_a_protected_call) {
+    for (int i = 0; i < 10; i++) {
+        join(start(thread_exits_in_try, NULL));
+        join(start(thread_has_no_try, NULL));
+    }
+}
+
 static void *thread_goes(void *unused) {
     for (int i = 0; i < 50; i++) GO(go_sends_one, i);
     CHECK_EQ(rn_goid(), 0);

@@ -226,6 +226,11 @@ struct rn__m *rn__thread_register(void) {
     m->self.state = RN__RUNNING;
     m->self.select_done = 1;
     m->self.m = m;
+    /* Another may have had it, and ended in a protected call. */
+    m->self.tries = NULL;
+    m->self.defers = NULL;
+    m->self.panicking = NULL;
+    m->self.exiting = 0;
     stack_bounds(&m->self);
     m->g = &m->self;
     rn__lock_acquire(&rn__sched.lock);
