@@ -139,9 +139,6 @@ struct rn__m {
     void *go_regs; /* the thread's rn__go_regs, where the last arguments of rn_go still lie */
     /* Where its stack begins and what the signal's handler needs begins while the leak finder holds it; NULL: not held. */
     char *held_sp, *held_at;
-    uint64_t seen_tick; /* sysmon's */
-    rn_time seen_when;
-    rn_time seen_cpu;
     struct rn__g self; /* what stands for a plain thread */
 };
 

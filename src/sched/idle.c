@@ -418,7 +418,11 @@ static void stop_locked(struct rn__m *m) {
     rn__sched.nlocked_idle++;
     rn__check_dead();
     rn__lock_release(&rn__sched.lock);
-    while (!woken(m)) rn__futex_wait(&m->wake, ASLEEP, -1);
+    while (!woken(m)) {
+        rn__futex_wait(&m->wake, ASLEEP, -1);
+        /* As it is not the keeper any more, but was taken for it. */
+        rn__cas_seq_cst(&m->wake, (uint32_t)LOOK_AGAIN, (uint32_t)ASLEEP);
+    }
     rn__store_relaxed(&m->wake, (uint32_t)ASLEEP);
     struct rn__p *p = m->next_p;
     m->next_p = NULL;
