@@ -99,6 +99,20 @@ TEST_GO(a_timer_sends_the_time_at_which_it_was_due) {
     rn_timer_free(t);
 }
 
+TEST_GO(a_timer_of_no_time_is_due_when_it_is_set) {
+    rn_sleep(RN_MS); /* so that the clock is not where the heap was looked at last */
+    rn_time before = rn_now();
+    rn_timer *t = rn_timer_new(-RN_SEC);
+    rn_time due = rn_recv(rn_timer_chan(t));
+    CHECK(due >= before && due <= rn_now());
+    rn_timer_reset(t, RN_SEC);
+    before = rn_now();
+    CHECK(rn_timer_reset(t, 0));
+    due = rn_recv(rn_timer_chan(t));
+    CHECK(due >= before && due <= rn_now());
+    rn_timer_free(t);
+}
+
 TEST(a_thread_receives_from_a_timer) {
     rn_timer *t = rn_timer_new(RN_MS);
     rn_time v = rn_recv(rn_timer_chan(t));

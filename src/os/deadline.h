@@ -13,9 +13,9 @@ static inline rn_time rn__time_add(rn_time t, rn_duration d) {
     return d > RN_TIME_MAX - t ? RN_TIME_MAX : t + d;
 }
 
-/* The point d from now; d <= 0 is due at once and costs no look at the clock. */
+/* The point d from now; d <= 0 is now, and due at once. */
 static inline rn_time rn__time_after(rn_duration d) {
-    return d <= 0 ? 0 : rn__time_add(rn__now(), d);
+    return rn__time_add(rn__now(), d > 0 ? d : 0);
 }
 
 #endif

@@ -7,7 +7,7 @@
  * Invariants, whenever the lock is free:
  *   H1  slot[(i - 1) / 4].when <= slot[i].when for 0 < i < len.
  *   H2  slot[i].timer->place == i + 1 and slot[i].timer->when == slot[i].when; an unarmed timer has place 0.
- *   H3  first == slot[0].when, or RN_TIME_MAX if len == 0; count == len.
+ *   H3  first == slot[0].when, or RN_TIME_MAX if len == 0.
  *
  * No timer is slept over (a Dekker between two who look at each other's word):
  *   arming:     first = when;                fence;  look at the keeper's deadline, wake it if later
@@ -49,22 +49,16 @@ void rn__timers_init(struct rn__timers *h) {
     h->slot = NULL;
     rn__lock_rank(&h->lock, RN__RANK_TIMERS);
     rn__store_relaxed(&h->first, RN_TIME_MAX);
-    rn__store_relaxed(&h->count, 0);
 }
 
 rn_time rn__timers_first(struct rn__timers *h) {
     return rn__load_acquire(&h->first); /* T1: pairs with publish */
 }
 
-uint32_t rn__timers_count(struct rn__timers *h) {
-    return rn__load_relaxed(&h->count); /* a glance; orders nothing */
-}
-
 /* Restore H3. Returns whether `first` moved to an earlier time. Relaxed loads: we hold the lock of all writers. */
 static bool publish(struct rn__timers *h) {
     rn_time first = h->len ? h->slot[0].when : RN_TIME_MAX;
     rn_time before = rn__load_relaxed(&h->first);
-    rn__store_relaxed(&h->count, h->len);
     if (first != before) rn__store_release(&h->first, first); /* T1 */
     return first < before;
 }
@@ -157,8 +151,6 @@ static void grow(struct rn__timers *h) {
 void rn__timer_arm(struct rn__timer *t, rn_time when, rn__timer_fn *fn, void *arg) {
     struct rn__timers *h = rn__timers_mine();
     if (t->place) rn__fatal("timer: armed twice");
-    /* At once, but not overdue: others come for that. */
-    if (when <= 0) when = rn__load_relaxed(&h->looked);
     t->fn = fn;
     t->arg = arg;
     t->heap = h;
@@ -215,16 +207,12 @@ static bool run_batch(struct rn__timers *h, rn_time now) {
     return true;
 }
 
-rn_time rn__timers_run(struct rn__timers *h, rn_time now) {
-    if (rn__timers_first(h) > now) return rn__timers_first(h);
-    bool more;
-    rn_time first;
-    do {
+void rn__timers_run(struct rn__timers *h, rn_time now) {
+    bool more = rn__timers_first(h) <= now;
+    while (more) {
         rn__lock_acquire(&h->lock);
         more = run_batch(h, now);
         publish(h);
-        first = rn__load_relaxed(&h->first); /* under the lock */
         rn__lock_release(&h->lock);
-    } while (more);
-    return first;
+    }
 }

@@ -44,8 +44,8 @@ struct rn__timer_slot {
 };
 
 /*
- * A heap. Zero-initialised and then rn__timers_init. `first` and `count` are written under the lock and read by
- * anyone without it; they have a cache line apart from what the owner writes at each arm.
+ * A heap. Zero-initialised and then rn__timers_init. `first` is written under the lock and read by
+ * anyone without it; it has a cache line apart from what the owner writes at each arm.
  */
 struct rn__timers {
     /* Protects all here and the armed timers' when and place. Rank TIMERS: taken before a channel's. */
@@ -53,9 +53,7 @@ struct rn__timers {
     uint32_t len;
     uint32_t cap;
     struct rn__timer_slot *slot; /* 4-ary heap by when; from malloc, kept */
-    rn_time looked;              /* when its P last looked; atomic, relaxed */
     _Alignas(64) rn_time first;  /* slot[0].when, RN_TIME_MAX when empty */
-    uint32_t count;              /* len */
 };
 
 /* Before first use; needs no lock. */
@@ -86,16 +84,12 @@ bool rn__timer_reset(struct rn__timer *t, rn_time when, void (*between)(void *ar
 void rn__timer_again(struct rn__timer *t, rn_time when);
 
 /*
- * Call the fn of every timer of h that is due at `now`, earliest first. Returns when the next one is due,
- * RN_TIME_MAX if there is none. Any thread inside the runtime. Lets the lock go between batches.
+ * Call the fn of every timer of h that is due at `now`, earliest first. Any thread inside the runtime. Lets the lock go between batches.
  */
-rn_time rn__timers_run(struct rn__timers *h, rn_time now);
+void rn__timers_run(struct rn__timers *h, rn_time now);
 
 /* The first deadline without the lock: a glance, that the Dekker described in timer.c makes safe to sleep on. */
 rn_time rn__timers_first(struct rn__timers *h);
-
-/* How many are armed, those that never fire included. Instantaneous. */
-uint32_t rn__timers_count(struct rn__timers *h);
 
 /*
  * Two doors that the scheduler provides.
