@@ -2,11 +2,11 @@
 /* inspect_test.c: dumps of programs that go on, and the leak finder. What is printed by those that end: tests/reports/. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "sched/core.h"
-#include "test.h"
+#include "parked.h"
 
 /* ---- reading a dump ---- */
 
@@ -33,7 +33,7 @@ static char *dump(void) {
     return contents(fd);
 }
 
-static long count(const char *s, const char *what) {
+static long times(const char *s, const char *what) {
     long n = 0;
     for (; (s = strstr(s, what)); s += strlen(what)) n++;
     return n;
@@ -47,7 +47,7 @@ static RN_UNSEEN bool count_parked(struct rn__g *g, void *n) {
 }
 
 /* Until so many goroutines are parked. */
-static void wait_parked(long want) {
+static void wait_all_parked(long want) {
     for (;;) {
         long n = 0;
         rn__stack_each(count_parked, &n);
@@ -72,14 +72,14 @@ TEST_GO(a_dump_shows_the_caller_and_what_others_wait_for) {
     rn_chan(int) d = rn_make(int, 0);
     rn_go_opts opts = {.name = "reader"};
     CHECK_EQ(rn_go_opt(&opts, receive, d), 0);
-    wait_parked(1);
+    wait_all_parked(1);
     char *s = dump();
-    CHECK_EQ(count(s, "\ngoroutine "), 2);
-    CHECK_EQ(count(s, "\ngoroutine 1 [running]:\n"), 1);
-    CHECK_EQ(count(s, " [chan receive] {\"name\": \"reader\"}:\n"), 1);
-    CHECK_EQ(count(s, ": len 0, cap 0\n"), 1);
-    CHECK_EQ(count(s, "\ncreated by "), 1);
-    CHECK_EQ(count(s, " in goroutine 1\n"), 1);
+    CHECK_EQ(times(s, "\ngoroutine "), 2);
+    CHECK_EQ(times(s, "\ngoroutine 1 [running]:\n"), 1);
+    CHECK_EQ(times(s, " [chan receive] {\"name\": \"reader\"}:\n"), 1);
+    CHECK_EQ(times(s, ": len 0, cap 0\n"), 1);
+    CHECK_EQ(times(s, "\ncreated by "), 1);
+    CHECK_EQ(times(s, " in goroutine 1\n"), 1);
     free(s);
     rn_send(d, 1);
 }
@@ -94,7 +94,7 @@ TEST_GO(a_thread_may_dump) {
     char *s;
     CHECK_EQ(pthread_create(&t, NULL, dump_on_thread, &s), 0);
     CHECK_EQ(pthread_join(t, NULL), 0);
-    CHECK_EQ(count(s, "\ngoroutine 1 ["), 1);
+    CHECK_EQ(times(s, "\ngoroutine 1 ["), 1);
     free(s);
 }
 
@@ -116,11 +116,11 @@ static void show_once(void (*fn)(rn_chan(int)), const char *state) {
     if (n < 1500) n = 1500;
     rn_chan(int) c = rn_make(int, 0);
     for (long i = 0; i < n; i++) CHECK_EQ(rn_go(fn, c), 0);
-    wait_parked(n);
+    wait_all_parked(n);
     char *s = dump(), all[64];
     snprintf(all, sizeof all, "... (%ld in all) [%s]", n, state);
-    CHECK_EQ(count(s, all), 1);
-    CHECK_EQ(count(s, "\ngoroutine"), 2);
+    CHECK_EQ(times(s, all), 1);
+    CHECK_EQ(times(s, "\ngoroutine"), 2);
     free(s);
     for (long i = 0; i < n; i++) rn_send(c, 1);
 }
@@ -138,11 +138,11 @@ TEST_GO(whom_a_close_woke_is_seen_to_be_runnable) {
         rn_chan(int) c = rn_make(int, 0), d = rn_make(int, 0);
         for (long k = 0; k < n; k++) CHECK_EQ(rn_go(receive, c), 0);
         for (long k = 0; k < n; k++) CHECK_EQ(rn_go(receive, d), 0);
-        wait_parked(2 * n);
+        wait_all_parked(2 * n);
         rn_close(c), rn_close(d);
         rn_unref(c), rn_unref(d);
         char *s = dump();
-        CHECK_EQ(count(s, "[chan receive"), 0);
+        CHECK_EQ(times(s, "[chan receive"), 0);
         free(s);
         int r = rn_leaks(-1);
         CHECK(r == 0 || r == -ENOTSUP);
@@ -186,6 +186,41 @@ TEST_GO(a_dump_harms_nobody) {
     for (int i = 0; i <= RING; i++) rn_unref(c[i]);
 }
 
+static void recv_any(void *c, rn_wg *w) {
+    CHECK(!rn_chan_recv(c, NULL));
+    rn_wg_done(w);
+}
+
+static void *close_and_free(void *stop) {
+    enum { WAITING = 100 };
+    while (!rn__load_acquire((uint32_t *)stop)) {
+        void *c = rn_chan_make(4096, 256);
+        rn_wg w = {0};
+        rn_wg_add(&w, WAITING);
+        for (int i = 0; i < WAITING; i++) CHECK_EQ(rn_go(recv_any, c, &w), 0);
+        WAIT_RECEIVERS(c, WAITING);
+        rn_chan_close(c);
+        rn_chan_unref(c);
+        rn_wg_wait(&w);
+    }
+    return NULL;
+}
+
+TEST_GO(a_dump_does_not_look_at_what_a_thread_frees) {
+    mallopt(M_MMAP_THRESHOLD, 1 << 16); /* so that a freed channel is no memory any more */
+    uint32_t stop = 0;
+    pthread_t t[2];
+    for (int i = 0; i < 2; i++) CHECK_EQ(pthread_create(&t[i], NULL, close_and_free, &stop), 0);
+    int fd = open("/dev/null", O_WRONLY);
+    for (long i = 0; i < scaled(300); i++) {
+        CHECK_EQ(rn_dump(fd), 0);
+        rn_yield();
+    }
+    close(fd);
+    rn__store_release(&stop, 1u);
+    for (int i = 0; i < 2; i++) CHECK_EQ(pthread_join(t[i], NULL), 0);
+}
+
 /* ---- leaks: programs that leak one goroutine, and their healthy twins ---- */
 
 static void can_find(void) {
@@ -200,7 +235,7 @@ static void finds(void (*leak)(void)) {
     long n = scaled(RUNS);
     for (long i = 1; i <= n; i++) {
         leak();
-        wait_parked(i);
+        wait_all_parked(i);
         CHECK_EQ(rn_leaks(-1), i);
     }
 }
@@ -293,7 +328,7 @@ TEST_GO(finds_a_ring_of_waiters) {
     can_find();
     for (long i = 1; i <= scaled(30); i++) {
         ring();
-        wait_parked(2 * i);
+        wait_all_parked(2 * i);
         CHECK_EQ(rn_leaks(-1), 2 * i);
     }
 }
@@ -301,12 +336,12 @@ TEST_GO(finds_a_ring_of_waiters) {
 TEST_GO(a_report_of_leaks_names_them) {
     can_find();
     forgotten_receiver();
-    wait_parked(1);
+    wait_all_parked(1);
     int fd = memory_file();
     CHECK_EQ(rn_leaks(fd), 1);
     char *s = contents(fd);
-    CHECK_EQ(count(s, "runnel: 1 goroutine can never run again:\n"), 1);
-    CHECK_EQ(count(s, " [chan receive]:\n"), 1);
+    CHECK_EQ(times(s, "runnel: 1 goroutine can never run again:\n"), 1);
+    CHECK_EQ(times(s, " [chan receive]:\n"), 1);
     free(s);
 }
 
@@ -314,7 +349,7 @@ TEST_GO(a_report_of_leaks_names_them) {
 
 /* Nothing is reported while all of `parked` wait. */
 static void nothing_stuck(long parked) {
-    wait_parked(parked);
+    wait_all_parked(parked);
     CHECK_EQ(rn_leaks(-1), 0);
 }
 
@@ -415,11 +450,36 @@ TEST_GO(a_running_goroutine_reaches_what_it_has) {
                   c;
               }),
               &go);
-        wait_parked(1);
+        wait_all_parked(1);
         CHECK_EQ(rn_leaks(-1), 0);
         rn__store_release(&go, 1u);
         wait_gone();
     }
+}
+
+static void wait_often(rn_duration d, uint32_t *stop, rn_wg *w) {
+    while (!rn__load_acquire(stop)) {
+        rn_time_chan c = rn_after(d);
+        rn_recv(c);
+        rn_unref(c);
+    }
+    rn_wg_done(w);
+}
+
+TEST_GO(who_waits_for_a_time_is_no_leak_when_it_comes) {
+    enum { WAITING = 20 };
+    can_find();
+    static uint32_t stop;
+    rn_wg w = {0};
+    rn_wg_add(&w, WAITING);
+    for (int i = 0; i < WAITING; i++)
+        CHECK_EQ(rn_go(wait_often, RN_MS + i * 100 * RN_US, &stop, &w), 0);
+    for (long i = 0; i < scaled(RUNS); i++) {
+        rn_sleep(RN_MS);
+        CHECK_EQ(rn_leaks(-1), 0);
+    }
+    rn__store_release(&stop, 1u);
+    rn_wg_wait(&w);
 }
 
 static void send_later(void *c) { rn_send((rn_chan(int))c, 1); }

@@ -61,7 +61,7 @@ struct rn__snapshot {
 };
 
 /*
- * What a dying program can do that others cannot. guard(fn, arg) calls fn(arg), which reads a stack: false if it
+ * What a dying program can do that others cannot. guard(fn, arg) calls fn(arg), which reads a stack or a channel that may be gone: false if it
  * faulted. running(g): stop the thread that runs g, and say where it stands; NULL: it did not stop.
  */
 struct rn__collector {

@@ -93,11 +93,31 @@ static struct rn__m *wait_out_claim(struct rn__m *m) {
     return m;
 }
 
+/* A plain thread, inside. */
+static RN_COLD void wait_out_stop(struct rn__m *m) {
+    struct rn__m *stopper;
+    while ((stopper = rn__load_seq_cst(&rn__sched.stopper)) && stopper != m) { /* WS */
+        rn__store_release(&m->inside, (uint32_t)RN__OUTSIDE);                  /* WS */
+        rn__nap(20 * RN_US);
+        rn__section_open(m);
+    }
+}
+
+static struct rn__m *enter_foreign(struct rn__m *m) {
+    if (unlikely(m == &rn__nobody)) {
+        m = rn__thread_register();
+        rn__section_open(m);
+    }
+    /* WS: pairs with rn__world_stop */
+    if (unlikely(rn__load_seq_cst(&rn__sched.stopper) != NULL)) wait_out_stop(m);
+    return m;
+}
+
 struct rn__m *rn__enter_slow(struct rn__m *m) {
     for (;;) {
         switch (rn__load_acquire(&m->claim)) { /* C1 */
         case RN__FREE: return m;
-        case RN__FOREIGN: return m == &rn__nobody ? rn__thread_register() : m;
+        case RN__FOREIGN: return enter_foreign(m);
         case RN__CLAIMED: m = wait_out_claim(m); break;
         case RN__FORKED: rn__fatal("runnel used in a child of fork: a child may only exec or exit");
         case RN__TAKEN: m = regain_p(m); break;

@@ -22,6 +22,11 @@
  *
  * models/claim.pml is this protocol for Spin.
  *
+ * A plain thread has no P to be claimed. While the world stands still (`stopper`) it waits when it enters:
+ *
+ *   M, entering:  inside = OP;  light fence;  look at stopper
+ *   stopper:      stopper = it;  heavy fence;  wait until the M is OUTSIDE, or blocked
+ *
  * m->inside   written by the M's own thread only
  * m->claim    FREE -> CLAIMED by a claimant's CAS; CLAIMED -> FREE or TAKEN by that claimant;
  *             TAKEN -> FREE by the M itself; FOREIGN for ever in the M of a plain thread;
@@ -142,7 +147,7 @@ struct rn__m {
     struct rn__g self; /* what stands for a plain thread */
 };
 
-/* Goroutines that have not run yet (runq.c). */
+/* Goroutines that have not run yet, and those that wait for what they have started (runq.c). */
 struct rn__young {
     uint32_t head, tail; /* the oldest is at head, the newest before tail */
     uint32_t taken;      /* how many have left, at either end */
@@ -212,7 +217,8 @@ struct rn__sched {
     uint32_t cpus;                     /* that this process may use; constant */
     uint32_t stuck;                    /* atomic: sysmon has seen a P whose run-next waits long */
     uint32_t stopping;                 /* atomic: the world is to stand still */
-    uint32_t they_poll; /* atomic: sysmon has seen that those that run poll all the time */
+    struct rn__m *stopper; /* atomic: who makes it; plain threads wait to enter. NULL: nobody */
+    uint32_t they_poll;    /* atomic: sysmon has seen that those that run poll all the time */
     RN_ALIGNED_LINE struct rn__m *keeper; /* the idle M that sleeps until the next timer */
     rn_time keeper_until;                 /* atomic */
     uint32_t foreign_outside; /* plain threads that used the runtime and are not blocked in it */
@@ -461,7 +467,10 @@ RN_INLINE void rn__poll_watched(void) {
         rn__sysmon_call();
 }
 
-/* Stop all others: on return no M but the caller's is inside or runs goroutines' runtime calls. */
+/*
+ * Stop all others: on return no goroutine and no plain thread but the caller's is inside, and no timer fires. (Sysmon and the keeper
+ * go on: what the poller has may still be made ready.)
+ */
 void rn__world_stop(void);
 void rn__world_start(void);
 

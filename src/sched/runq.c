@@ -311,7 +311,7 @@ static uint32_t fair_share(struct rn__p *p) {
 
 void rn__ready_flock(struct rn__flock *f) {
     rn__global_put((struct rn__g *)(void *)((char *)f + 1)); /* see flock_of */
-    rn__wake_others();
+    rn__wake_p();
 }
 
 /* The first of the global queue; a fair share of the rest comes along into p's ring. */

@@ -91,7 +91,7 @@ static struct rn__p *new_p(uint32_t id) {
     return p;
 }
 
-/* Ps are made once and never freed; beyond rn_procs they are in no list. With sched.lock or before all threads. */
+/* Ps are made once and never freed; beyond rn_procs they are in no list. The world stands still, or there is no thread yet. */
 static bool have_p(uint32_t i) {
     if (rn__sched.ps[i]) return true;
     struct rn__p *p = new_p(i);
@@ -133,6 +133,7 @@ void rn__start(void) {
 
 static struct rn__lock world; /* whoever stops it; taken outside, so that a waiter can be claimed */
 static struct rn__m *held[RN__MAX_PROCS];
+enum { STUCK = 2000 }; /* looks at a thread */
 
 /* The P is idle, or its M is ours until the world starts. */
 static bool still(uint32_t i, struct rn__p *mine) {
@@ -144,6 +145,24 @@ static bool still(uint32_t i, struct rn__p *mine) {
     if (idle) return true;
     held[i] = rn__claim_p(p, 200);
     return held[i] != NULL;
+}
+
+/* It may touch channels. Who ended inside never leaves. */
+static bool roams(struct rn__m *m) {
+    if (m == rn__arch_tls_m() || rn__load_relaxed(&m->claim) != RN__FOREIGN) return false;
+    if (rn__load_acquire(&m->inside) == RN__OUTSIDE) return false; /* WS */
+    rn__lock_acquire(&rn__sched.lock);
+    bool sleeps = m->blocked || !m->g;
+    rn__lock_release(&rn__sched.lock);
+    return !sleeps;
+}
+
+/* Plain threads leave the runtime, or sleep in it. One that is stuck inside, stopped by a debugger say, is not waited for. */
+static void keep_threads_out(void) {
+    rn__store_seq_cst(&rn__sched.stopper, rn__arch_tls_m());
+    rn__barrier_heavy(); /* WS: pairs with enter_foreign */
+    for (struct rn__m *m = rn__load_acquire(&rn__sched.all_ms); m; m = m->all_next)
+        for (int i = 0; i < STUCK && roams(m); i++) rn__nap(20 * RN_US);
 }
 
 void rn__world_stop(void) {
@@ -160,6 +179,9 @@ void rn__world_stop(void) {
     /* not those that an earlier rn_procs took out of use: nobody has them, and they are in no list */
     for (uint32_t i = 0; i < rn__sched.procs; i++)
         while (!still(i, mine)) rn__nap(10 * RN_US);
+    keep_threads_out();
+    for (uint32_t i = 0; i < RN__MAX_PROCS && rn__sched.ps[i]; i++)
+        rn__timers_settle(&rn__sched.ps[i]->timers);
 }
 
 void rn__world_start(void) {
@@ -168,6 +190,7 @@ void rn__world_start(void) {
         held[i] = NULL;
     }
     rn__store_seq_cst(&rn__sched.stopping, 0u);
+    rn__store_seq_cst(&rn__sched.stopper, (struct rn__m *)NULL);
     rn__lock_release(&world);
     rn__wake_p();
     rn__out();

@@ -26,7 +26,7 @@
  * Tried and rejected: removing lazily as Go does. It makes stop cheap and everything else
  * pay, keeps the memory of stopped timers, and forbids timers on a stack.
  */
-#include "sched/timer.h"
+#include "sched/core.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -207,11 +207,16 @@ static bool run_batch(struct rn__timers *h, rn_time now) {
     return true;
 }
 
+void rn__timers_settle(struct rn__timers *h) {
+    rn__lock_acquire(&h->lock); /* TS: who has it after us sees `stopping` */
+    rn__lock_release(&h->lock);
+}
+
 void rn__timers_run(struct rn__timers *h, rn_time now) {
     bool more = rn__timers_first(h) <= now;
     while (more) {
         rn__lock_acquire(&h->lock);
-        more = run_batch(h, now);
+        more = !rn__load_relaxed(&rn__sched.stopping) && run_batch(h, now); /* TS */
         publish(h);
         rn__lock_release(&h->lock);
     }

@@ -85,8 +85,12 @@ void rn__timer_again(struct rn__timer *t, rn_time when);
 
 /*
  * Call the fn of every timer of h that is due at `now`, earliest first. Any thread inside the runtime. Lets the lock go between batches.
+ * None, while the world stands still.
  */
 void rn__timers_run(struct rn__timers *h, rn_time now);
+
+/* The world is to stand still: once this returns none of h runs until it goes on. */
+void rn__timers_settle(struct rn__timers *h);
 
 /* The first deadline without the lock: a glance, that the Dekker described in timer.c makes safe to sleep on. */
 rn_time rn__timers_first(struct rn__timers *h);
