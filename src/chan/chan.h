@@ -41,8 +41,7 @@ struct rn__waiter {
             struct rn__hchan *c;
             struct rn__waiter *same; /* ring of the waiters of one select on one channel */
         };
-        struct rn__flock
-            flock; /* the last of those that a close has woken: it is in no queue any more */
+        struct rn__flock flock; /* of the last whom a close has woken, in no queue any more */
     };
     bool select; /* to be claimed by CAS on g->select_done 0 -> 1 */
     bool queued;

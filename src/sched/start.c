@@ -179,9 +179,9 @@ void rn__world_stop(void) {
     /* not those that an earlier rn_procs took out of use: nobody has them, and they are in no list */
     for (uint32_t i = 0; i < rn__sched.procs; i++)
         while (!still(i, mine)) rn__nap(10 * RN_US);
-    keep_threads_out();
     for (uint32_t i = 0; i < RN__MAX_PROCS && rn__sched.ps[i]; i++)
         rn__timers_settle(&rn__sched.ps[i]->timers);
+    keep_threads_out(); /* last: a timer may have woken one */
 }
 
 void rn__world_start(void) {
