@@ -15,7 +15,7 @@ RN__BEGIN
 
 /*
  * Write all goroutines to descriptor fd, in the format of Go's traces: what each does or waits for and for how long, its
- * stack, and where it was started. The program goes on: goroutines stand still while their
+ * stack, and where it was started. The program goes on: goroutines, and plain threads in their next call, stand still while their
  * stacks are read (some microseconds each), not while the text is written. A goroutine that is running
  * on another thread has no stack to show. Any goroutine or thread; blocks the thread, not in a signal
  * handler. One dump at a time: a second caller waits. 0, or -ENOMEM.
