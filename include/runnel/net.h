@@ -16,7 +16,7 @@
  *
  * Three forms: rn_read(...) waits as long as it takes; rn_read_until(..., t) until the time t at most, then
  * -ETIMEDOUT; rn_read_ctx(ctx, ...) until the context is done: -ECANCELED, or -ETIMEDOUT for its deadline. What can be done at
- * once is done even if t has passed. A connection has deadlines besides (rn_conn_set_deadline): once they
+ * once is done even if t has passed or the context is done. A connection has deadlines besides (rn_conn_set_deadline): once they
  * passed, every call returns -ETIMEDOUT at once. ctx may be NULL: none. Of those that may wait, rn_listen,
  * rn_conn_close, rn_copy_counted, rn_pread, rn_pwrite and rn_exec have the first form alone.
  *
@@ -53,7 +53,7 @@ typedef int64_t rn_conn;
 RN_API rn_conn rn_listen(const char *network, const char *address);
 
 /*
- * The next connection. Blocks. TCP_NODELAY and keep-alive (15 s) are on, as in Go. Connections that were gone before they
+ * The next connection. Blocks. TCP_NODELAY and keep-alive (15 s) are on, as in Go, if rn_listen has made the listener. Connections that were gone before they
  * were accepted are skipped. Also -EMFILE, -ENFILE: no descriptor is left: the connection waits, and the call may be
  * made again once there is one; -EINVAL: not a listener.
  */
@@ -76,7 +76,7 @@ RN_API int rn_socketpair(int type, rn_conn c[2]);
 RN_API int rn_pipe(rn_conn c[2]);
 
 /*
- * A connection of any descriptor: a socket, a pipe, a terminal. It becomes non-blocking and belongs to the connection from now on.
+ * A connection of any descriptor: a socket, a pipe, a terminal, a file. It becomes non-blocking and belongs to the connection from now on.
  * If this fails it is still the caller's, and may be non-blocking already. Never blocks.
  */
 RN_API rn_conn rn_conn_of_fd(int fd);

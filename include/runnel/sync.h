@@ -201,7 +201,8 @@ RN_API void rn__once_slow(rn_once *o, void (*fn)(void *), void *arg);
 
 /*
  * Call fn(arg) if this is the first call for o; else wait until that first call has ended. A panic or
- * rn_goexit in fn counts as its end, and goes on in the first caller. Blocks while fn runs. Calling it for o
+ * rn_goexit in fn counts as its end, and goes on in the first caller; a panic does so from here, with the first 255 bytes of its
+ * message. Blocks while fn runs. Calling it for o
  * from fn deadlocks.
  */
 static inline void rn_once_do(rn_once *o, void (*fn)(void *), void *arg) {
@@ -225,7 +226,7 @@ RN_API void *rn__once_value_slow(rn_once_value *o, void *(*fn)(void *), void *ar
 
 /*
  * What fn(arg) returned when it was called for the first caller. If it panicked then, every call
- * panics with the same message; if it called rn_goexit, that went on in the first caller, and every later call panics
+ * panics with the same message (its first 255 bytes); if it called rn_goexit, that went on in the first caller, and every later call panics
  * `rn_once_value: the function has called rn_goexit`. Blocks while fn runs.
  */
 static inline void *rn_once_value_get(rn_once_value *o, void *(*fn)(void *), void *arg) {
@@ -407,7 +408,7 @@ typedef struct rn_flight {
  * If no call for `key` is in flight, call fn(arg, value) here; else wait for the end of that call. Returns what
  * fn returned, and *value, if value is not NULL, is what it stored: the same pointer for every caller, and it is for
  * them to agree who frees it. *shared, if shared is not NULL, tells whether more than one caller got it. A panic in fn is
- * passed on to every caller, and so is rn_goexit. The key is read during the call only. Blocks.
+ * passed on to every caller (the first 255 bytes of its message), and so is rn_goexit. The key is read during the call only. Blocks.
  */
 RN_API int rn_flight_do(rn_flight *f, const char *key, int (*fn)(void *arg, void **value),
                         void *arg, void **value, bool *shared);
