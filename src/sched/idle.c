@@ -249,6 +249,7 @@ void rn__run_timers(void) {
         rn_time first = rn__timers_first(&p->timers);
         if (first == RN_TIME_MAX) continue;
         if (now == 0) now = rn__now();
+        if (p == mine) rn__store_relaxed(&p->timers.looked, now);
         bool theirs = mine && p != mine && rn__load_relaxed(&p->m);
         if (first <= (theirs ? now - GRACE_US * RN_US : now)) rn__timers_run(&p->timers, now);
     }

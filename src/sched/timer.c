@@ -151,6 +151,8 @@ static void grow(struct rn__timers *h) {
 void rn__timer_arm(struct rn__timer *t, rn_time when, rn__timer_fn *fn, void *arg) {
     struct rn__timers *h = rn__timers_mine();
     if (t->place) rn__fatal("timer: armed twice");
+    /* At once, but not overdue: others come for that. */
+    if (when <= 0) when = rn__load_relaxed(&h->looked);
     t->fn = fn;
     t->arg = arg;
     t->heap = h;

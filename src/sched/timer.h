@@ -53,6 +53,7 @@ struct rn__timers {
     uint32_t len;
     uint32_t cap;
     struct rn__timer_slot *slot; /* 4-ary heap by when; from malloc, kept */
+    rn_time looked;              /* when its P last looked; atomic, relaxed */
     _Alignas(64) rn_time first;  /* slot[0].when, RN_TIME_MAX when empty */
 };
 

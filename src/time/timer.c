@@ -118,12 +118,15 @@ rn_time_chan rn_after(rn_duration d) {
     return c;
 }
 
+/* Of a function: 0 is at once, and needs no look at the clock, as nobody is told the time. */
+static rn_time func_time(rn_duration d) { return d > 0 ? rn__time_after(d) : 0; }
+
 rn_timer *rn_after_func(rn_duration d, void (*fn)(void *), void *arg) {
     struct rn_timer *t = calloc(1, sizeof *t);
     if (!t) return NULL;
     t->fn = fn;
     t->arg = arg;
-    start(t, rn__time_after(d), start_func);
+    start(t, func_time(d), start_func);
     return t;
 }
 
@@ -189,7 +192,7 @@ static void drop_stale(void *arg, bool armed) {
 bool rn_timer_reset(rn_timer *t, rn_duration d) {
     need(t);
     struct reset r = {.t = t};
-    rn_time when = rn__time_after(d);
+    rn_time when = has_chan(t) ? rn__time_after(d) : func_time(d);
     rn__san_release(t); /* F1 */
     enter(t);
     rn__timer_reset(&t->timer, when, drop_stale, &r);
