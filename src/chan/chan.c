@@ -171,9 +171,9 @@ static RN_COLD void san_meet(struct rn__waiter *w) {
     rn__san_release(w);
 }
 
-void rn__chan_san_park(struct rn__waiter *w) {
+void rn__chan_san_park(struct rn__hchan *c, struct rn__waiter *w) {
     if (!rn__tsan_on()) return;
-    if (w->c->dataqsiz == 0)
+    if (c->dataqsiz == 0)
         __tsan_release(w);
     else if (w->g->kind == RN__THREAD)
         __tsan_release(w->g);
@@ -185,7 +185,6 @@ void rn__chan_san_resume(struct rn__waiter *w) { rn__san_acquire(w); }
 
 void rn__chan_enqueue(struct rn__hchan *c, struct rn__waiter *w) {
     struct rn__waitq *q = w->send ? &c->sendq : &c->recvq;
-    w->c = c;
     w->next = NULL;
     w->prev = q->last;
     if (q->last)
@@ -340,7 +339,7 @@ static RN_NOINLINE bool wait(struct rn__hchan *c, struct rn__m *m, bool locked, 
     w.send = send;
     w.ok = false;
     rn__chan_enqueue(c, &w);
-    if (unlikely(rn__sanitized)) rn__chan_san_park(&w);
+    if (unlikely(rn__sanitized)) rn__chan_san_park(c, &w);
     rn__park_on(m, send ? RN__WAIT_SEND : RN__WAIT_RECV, c, locked ? unlock : NULL, c);
     if (unlikely(rn__sanitized)) rn__chan_san_resume(&w);
     rn__leave(rn__arch_tls_m());

@@ -38,7 +38,6 @@ struct rn__waiter {
     union {
         struct {
             struct rn__waiter *prev;
-            struct rn__hchan *c;
             struct rn__waiter *same; /* ring of the waiters of one select on one channel */
         };
         struct rn__flock flock; /* of the last whom a close has woken, in no queue any more */
@@ -108,7 +107,7 @@ void rn__chan_dequeue(struct rn__hchan *c, struct rn__waiter *w);
 void rn__chan_end_wait(const struct rn__waiter *w);
 
 /* What TSan is told when a waiter parks and when it goes on. */
-void rn__chan_san_park(struct rn__waiter *w);
+void rn__chan_san_park(struct rn__hchan *c, struct rn__waiter *w);
 void rn__chan_san_resume(struct rn__waiter *w);
 
 /*

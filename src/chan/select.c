@@ -233,7 +233,7 @@ static void enqueue(struct sel *s, struct rn__g *g) {
             s->e[i - 1].w.same = w;
         }
         rn__chan_enqueue(c->chan, w);
-        if (unlikely(rn__sanitized)) rn__chan_san_park(w);
+        if (unlikely(rn__sanitized)) rn__chan_san_park(c->chan, w);
     }
 }
 
