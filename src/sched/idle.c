@@ -383,6 +383,12 @@ static bool keeps(struct rn__m *m) {
     return rn__load_relaxed(&rn__sched.keeper) == m || becomes_keeper(m);
 }
 
+/* One that is not the keeper. It may have been taken for that. */
+static void sleep_idly(struct rn__m *m, rn_duration timeout) {
+    rn__futex_wait(&m->wake, ASLEEP, timeout);
+    rn__cas_seq_cst(&m->wake, (uint32_t)LOOK_AGAIN, (uint32_t)ASLEEP);
+}
+
 static void sleep_until_woken(struct rn__m *m) {
     rn_time start = rn__now();
     while (!m->quit && !woken(m)) {
@@ -391,8 +397,7 @@ static void sleep_until_woken(struct rn__m *m) {
             start = rn__now();
             continue;
         }
-        rn__futex_wait(&m->wake, ASLEEP, IDLE_SECONDS * RN_SEC);
-        rn__cas_seq_cst(&m->wake, (uint32_t)LOOK_AGAIN, (uint32_t)ASLEEP);
+        sleep_idly(m, IDLE_SECONDS * RN_SEC);
         if (rn__now() - start >= IDLE_SECONDS * RN_SEC) m->quit = may_retire(m);
     }
     if (rn__load_relaxed(&rn__sched.keeper) == m)
@@ -418,11 +423,7 @@ static void stop_locked(struct rn__m *m) {
     rn__sched.nlocked_idle++;
     rn__check_dead();
     rn__lock_release(&rn__sched.lock);
-    while (!woken(m)) {
-        rn__futex_wait(&m->wake, ASLEEP, -1);
-        /* As it is not the keeper any more, but was taken for it. */
-        rn__cas_seq_cst(&m->wake, (uint32_t)LOOK_AGAIN, (uint32_t)ASLEEP);
-    }
+    while (!woken(m)) sleep_idly(m, -1);
     rn__store_relaxed(&m->wake, (uint32_t)ASLEEP);
     struct rn__p *p = m->next_p;
     m->next_p = NULL;
