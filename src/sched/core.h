@@ -110,6 +110,20 @@ struct rn__g {
     uint32_t reached; /* the leak finder's, while the world stands still */
 };
 
+/* What a goroutine, or what stands for a thread, begins with, whoever had the record before. */
+RN_INLINE void rn__g_begin(struct rn__g *g) {
+    g->wired = 0;
+    g->locks = 0;
+    g->locked_m = NULL;
+    g->select_done = 1;
+    g->eh[0] = g->eh[1] = NULL;
+    g->defers = NULL;
+    g->tries = NULL;
+    g->panicking = NULL;
+    g->exiting = 0;
+    g->reason = RN__WAIT_NONE;
+}
+
 enum rn__inside { RN__OUTSIDE, RN__OP, RN__SCHED };
 enum rn__claim { RN__FREE, RN__CLAIMED, RN__TAKEN, RN__FOREIGN, RN__FORKED };
 

@@ -235,16 +235,7 @@ static struct rn__g *new_g(struct rn__m *m, const rn_go_opts *opts) {
     if (!g) return NULL;
     g->id = next_id(p);
     g->creator = m->g ? m->g->id : 0;
-    g->wired = 0;
-    g->locks = 0;
-    g->locked_m = NULL;
-    g->select_done = 1;
-    g->eh[0] = g->eh[1] = NULL;
-    g->defers = NULL;
-    g->tries = NULL;
-    g->panicking = NULL;
-    g->exiting = 0;
-    g->reason = RN__WAIT_NONE;
+    rn__g_begin(g);
     name_it(g, opts ? opts->name : NULL);
     if (unlikely(rn__sanitized)) prepare_sanitizers(g);
     return g;

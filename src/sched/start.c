@@ -147,12 +147,12 @@ static bool still(uint32_t i, struct rn__p *mine) {
     return held[i] != NULL;
 }
 
-/* It may touch channels. Who ended inside never leaves. */
+/* It may touch channels. */
 static bool roams(struct rn__m *m) {
     if (m == rn__arch_tls_m() || rn__load_relaxed(&m->claim) != RN__FOREIGN) return false;
     if (rn__load_acquire(&m->inside) == RN__OUTSIDE) return false; /* WS */
     rn__lock_acquire(&rn__sched.lock);
-    bool sleeps = m->blocked || !m->g;
+    bool sleeps = m->blocked;
     rn__lock_release(&rn__sched.lock);
     return !sleeps;
 }

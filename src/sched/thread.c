@@ -203,6 +203,7 @@ int rn__thread_create(struct rn__p *p, bool spinning) {
 static void leave_runtime(void *arg) {
     struct rn__m *m = arg;
     rn__tls_m = &rn__nobody;
+    rn__store_release(&m->inside, (uint32_t)RN__OUTSIDE); /* it may have ended inside */
     rn__lock_acquire(&rn__sched.lock);
     rn__sched.foreign_outside--;
     rn__check_dead();
@@ -224,13 +225,8 @@ struct rn__m *rn__thread_register(void) {
     rn__store_relaxed(&m->claim, (uint32_t)RN__FOREIGN);
     m->self.kind = RN__THREAD;
     m->self.state = RN__RUNNING;
-    m->self.select_done = 1;
     m->self.m = m;
-    /* Another may have had it, and ended in a protected call. */
-    m->self.tries = NULL;
-    m->self.defers = NULL;
-    m->self.panicking = NULL;
-    m->self.exiting = 0;
+    rn__g_begin(&m->self);
     stack_bounds(&m->self);
     m->g = &m->self;
     rn__lock_acquire(&rn__sched.lock);
