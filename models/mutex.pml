@@ -2,21 +2,22 @@
 /*
  * mutex.pml: a mutex's word, and those who wait for it.
  *
- *   of src/sync/mutex.c: take enqueue wait_for choose pass_on rn__mutex_lock_slow rn__mutex_unlock_slow
+ *   of src/sync/mutex.c: take mark enqueue wait_for choose pass_on rn__mutex_lock_slow rn__mutex_unlock_slow
  *   of include/runnel/sync.h: rn_mutex_lock rn_mutex_unlock
  *
  * Three lock and unlock it, the first two of them twice. Whether a waiter has waited for a millisecond is up to chance. Its own record and
  * its parking are sema.pml's: here it waits until it is posted to.
  *
- * It shows: one holds it at a time, and sees what the one before wrote; nobody waits for ever; who was promised it next (STARVING) has it
- * next; and who has unlocked it for the last time does not look at it again, unless somebody is found in the queue.
+ * It shows: one holds it at a time, and sees what the one before wrote; nobody waits for ever; who has it handed is the next that has it;
+ * and who has unlocked it for the last time does not look at it again.
  *
  *   twin UNLOCKS_RELAXED: assertion violated    (MX: what the one before wrote)
- *   twin TAKES_WHILE_STARVING: assertion violated    (somebody barges in after the promise)
+ *   twin PASSES_ON_RELAXED: assertion violated  (the same, where somebody waits)
  *   twin QUEUES_BLINDLY: invalid end state      (it sets QUEUED though the mutex is free by now)
- *   twin KEEPS_WOKEN: invalid end state         (who was woken and lost queues again, and leaves WOKEN)
+ *   twin LETS_GO_FIRST: assertion violated      (and then looks who waits: it is another's by then, or gone)
  *   twin HANDS_OVER_UNLOCKED: assertion violated     (it is the waiter's, and is not LOCKED)
- *   twin FORGETS_THE_OTHERS: invalid end state  (who takes one out of the queue clears QUEUED)
+ *   twin FORGETS_THE_OTHERS: invalid end state  (who is taken out of the queue is not told that there are more)
+ *   twin FORGETS_WHEN_TAKING: invalid end state (it was told, and does not set QUEUED)
  *   twin LOOKS_AFTERWARDS: assertion violated   (who has unlocked it looks at the word)
  */
 #define PROCS 3
@@ -29,13 +30,6 @@
 
 #define LOCKED 1
 #define QUEUED 2
-#define WOKEN 4
-#define STARVING 8
-#ifdef TAKES_WHILE_STARVING
-#define TAKEN LOCKED
-#else
-#define TAKEN (LOCKED | STARVING)
-#endif
 
 #define NOBODY 3
 
@@ -45,12 +39,13 @@ byte since[3]; /* when it came first: the order of the queue */
 
 /* Records of waiters, between one in the queue and the one who takes it out. */
 bool owner[3], posted[3];
+byte more[3];
 
 /* Ghosts. */
 byte clock, starved; /* those that came before that have waited for a millisecond */
 byte written; /* to DATA */
 byte users = 3;
-bool inside, promised;
+bool inside;
 byte ended;
 
 #define touch() assert(users > 0)
@@ -68,74 +63,59 @@ inline first_of_queue(w, n) {
     }
 }
 
-/* What becomes true with a compare and swap. */
-#define TAKES 0
-#define QUEUES 1
-#define CHOOSES 2
-#define PROMISES 3
-
-/* ok = compare and swap of the word, acquire */
-inline cas_word(from, new, what) {
-    atomic {
+/* ok = compare and swap of the word */
+inline cas_word(from, new) {
+    d_step {
         touch();
-        if
-        :: mem[WORD] == from ->
-            mem[WORD] = new;
-            ok = true;
-            assert(!promised || what != TAKES && (what != CHOOSES || own));
-            in_queue[me] = (what == QUEUES -> true : in_queue[me]);
-            promised = (what == PROMISES -> true : (what == CHOOSES -> false : promised))
-        :: else -> ok = false
-        fi
+        ok = (mem[WORD] == from);
+        mem[WORD] = (ok -> new : mem[WORD])
     }
 }
 
 /* ok = it is ours now */
-inline take(woken_bit) {
-    ok = false;
-    do
-    :: d_step { touch(); s = mem[WORD] };
-        if
-        :: s & TAKEN -> break
-        :: else -> cas_word(s, (s | LOCKED) & ~woken_bit, TAKES)
-        fi;
-        if
-        :: ok -> break
-        :: else
-        fi
-    od;
+inline take(bits) {
+    d_step { touch(); s = mem[WORD] };
+    if
+#ifdef FORGETS_WHEN_TAKING
+    :: s == 0 -> cas_word(0, LOCKED)
+#else
+    :: s == 0 -> cas_word(0, LOCKED | bits)
+#endif
+    :: else -> ok = false
+    fi;
     s = 0
+}
+
+/* ok = QUEUED is set, and we are in the queue: others look there under its lock */
+inline mark() {
+    d_step { touch(); s = mem[WORD] };
+    if
+    :: s & QUEUED -> ok = true
+#ifdef QUEUES_BLINDLY
+    :: !(s & QUEUED) -> cas_word(s, s | QUEUED)
+#else
+    :: s == LOCKED -> cas_word(s, s | QUEUED)
+    :: s == 0 -> ok = false
+#endif
+    fi;
+    d_step { in_queue[me] = ok; s = 0 }
 }
 
 /* ok = it is ours now; else we are in the queue */
 inline enqueue() {
     lock(QUEUE);
     do
-    :: take(woken);
+    :: take(more[me]);
         if
         :: ok -> break
         :: else
         fi;
-        d_step { touch(); s = mem[WORD] };
+        mark();
         if
-#ifdef QUEUES_BLINDLY
-        :: true -> d_step { mem[WORD] = (mem[WORD] | QUEUED) & ~woken; in_queue[me] = true }; break
-#else
-        :: s & TAKEN ->
-#ifdef KEEPS_WOKEN
-            cas_word(s, s | QUEUED, QUEUES);
-#else
-            cas_word(s, (s | QUEUED) & ~woken, QUEUES);
-#endif
-            if
-            :: ok -> ok = false; break
-            :: else
-            fi
+        :: ok -> ok = false; break
         :: else
-#endif
         fi
     od;
-    s = 0;
     unlock(QUEUE)
 }
 
@@ -153,19 +133,17 @@ inline wait_for() {
         :: ok -> break
         :: else
         fi;
-        take(WOKEN);
+        take(more[me]);
         if
         :: ok -> break
         :: else
-        fi;
-        woken = WOKEN
+        fi
     od;
-    woken = 0;
-    ok = false
+    more[me] = 0
 }
 
 inline mutex_lock() {
-    cas_word(0, LOCKED, TAKES); /* in line */
+    d_step { touch(); ok = !(mem[WORD] & LOCKED); mem[WORD] = mem[WORD] | LOCKED }; /* in line */
     if
     :: !ok ->
         take(0);
@@ -178,91 +156,75 @@ inline mutex_lock() {
     ok = false
 }
 
-/* ok = w is to be taken out */
+/* to = what the word becomes */
 inline choose() {
     if
     :: since[w] < starved -> own = true
     :: since[w] >= starved -> d_step { own = true; starved = since[w] + 1 }
     :: since[w] >= starved -> own = false
     fi;
-#ifdef FORGETS_THE_OTHERS
-    more = 0;
-#else
-    more = (n > 1 -> QUEUED : 0);
+#ifndef FORGETS_THE_OTHERS
+    more[w] = (n > 1 -> QUEUED : 0);
 #endif
-#ifdef HANDS_OVER_UNLOCKED
-    to = more;
-#else
-    to = (own -> more | LOCKED : (more -> more | WOKEN : 0));
+#ifndef HANDS_OVER_UNLOCKED
+    to = (own -> LOCKED | more[w] : 0)
 #endif
-    do
-    :: d_step { touch(); s = mem[WORD] };
-        if
-        :: s & WOKEN -> ok = false; break
-        :: !(s & (WOKEN | LOCKED)) ->
-            cas_word(s, to, CHOOSES);
-            if
-            :: ok -> break
-            :: else
-            fi
-        :: (s & LOCKED) && !(s & WOKEN) && !own -> ok = false; break
-        :: (s & LOCKED) && !(s & WOKEN) && own ->
-            cas_word(s, s | STARVING, PROMISES);
-            if
-            :: ok -> ok = false; break
-            :: else
-            fi
-        fi
-    od;
-    s = 0;
-    more = 0;
-    to = 0
 }
 
-inline pass_on() {
+/* The word is in memory at once: nobody else writes to it before. */
+inline pass_on(last) {
     lock(QUEUE);
     first_of_queue(w, n);
     if
-    :: w != NOBODY ->
-        choose();
-        if
-        :: ok ->
-            d_step { in_queue[w] = false; owner[w] = own }
-        :: else
-        fi
-    :: else -> ok = false
-    fi;
-    unlock(QUEUE);
-    if
-    :: ok -> d_step { drain(me); posted[w] = true } /* SW */
+    :: w != NOBODY -> choose(); d_step { in_queue[w] = false; owner[w] = own }
     :: else
     fi;
-    d_step { ok = false; own = false; w = 0; n = 0 }
+    d_step {
+        touch();
+#ifndef PASSES_ON_RELAXED
+        drain(me); /* MX */
+#endif
+        mem[WORD] = to;
+        users = users - last
+    };
+    unlock(QUEUE);
+    if
+    :: w != NOBODY -> d_step { drain(me); posted[w] = true } /* SW */
+    :: else
+    fi;
+    d_step { own = false; w = 0; n = 0; to = 0 }
 }
 
 inline mutex_unlock(last) {
     d_step {
         touch();
+        ok = (mem[WORD] == LOCKED);
 #ifndef UNLOCKS_RELAXED
-        drain(me); /* MX */
+        if
+        :: ok -> drain(me) /* MX */
+        :: else
+        fi;
 #endif
-        s = mem[WORD];
-        mem[WORD] = s - LOCKED;
-        users = users - last
+        assert(mem[WORD] & LOCKED);
+#ifdef LETS_GO_FIRST
+        mem[WORD] = mem[WORD] - LOCKED;
+#else
+        mem[WORD] = (ok -> 0 : mem[WORD]);
+#endif
+        users = users - (ok -> last : 0)
     };
-    assert(s & LOCKED);
     if
-    :: (s & QUEUED) && !(s & WOKEN) -> s = 0;
+    :: !ok -> pass_on(last)
+    :: else
+    fi;
+    ok = false;
 #ifdef LOOKS_AFTERWARDS
-        touch();
+    touch()
 #endif
-        pass_on()
-    :: else -> s = 0
-    fi
 }
 
 proctype goroutine(byte me; byte rounds) {
-    byte s, woken, w, n, more, to;
+    byte s, w, n, to;
     bool ok, own;
     do
     :: rounds > 0 ->

@@ -29,51 +29,49 @@ struct rn_ctx;
 /*
  * A mutual exclusion lock, as sync.Mutex. It is not owned: another goroutine or thread may unlock
  * it. Running goroutines may overtake parked ones, until one has waited 1 ms: from then on each
- * unlock hands the mutex to the one that has waited longest; whoever comes between at that very moment
- * is the last who can. Not recursive.
+ * unlock hands the mutex to the one that has waited longest, which nobody overtakes. Not recursive.
  */
 typedef struct rn_mutex {
     uint32_t rn__state; /* RN__MUTEX_ bits */
 } rn_mutex;
 
 enum {
-    RN__MUTEX_LOCKED = 1,   /* somebody has it */
-    RN__MUTEX_QUEUED = 2,   /* the queue is not empty; changes under its lock only */
-    RN__MUTEX_WOKEN = 4,    /* a waiter is awake and will try: unlocks need not wake another */
-    RN__MUTEX_STARVING = 8, /* nobody takes it: the next unlock hands it to the first waiter */
+    RN__MUTEX_LOCKED = 1, /* somebody has it */
+    RN__MUTEX_QUEUED = 2, /* and is to see to the queue when it unlocks */
 };
 
-RN_API void rn__mutex_lock_slow(rn_mutex *m, uint32_t seen);
-RN_API void rn__mutex_unlock_slow(rn_mutex *m, uint32_t old);
+RN_API void rn__mutex_lock_slow(rn_mutex *m);
+RN_API void rn__mutex_unlock_slow(rn_mutex *m, uint32_t seen);
 
 /* Lock m; blocks until it is free. */
 static inline void rn_mutex_lock(rn_mutex *m) {
-    uint32_t s = 0;
-    /* MX: pairs with MX in rn_mutex_unlock. */
-    if (RN__LIKELY(__atomic_compare_exchange_n(&m->rn__state, &s, (uint32_t)RN__MUTEX_LOCKED, false,
-                                               __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
-        return;
-    rn__mutex_lock_slow(m, s);
+    /* MX: pairs with MX in rn_mutex_unlock and mutex.c. In this form `lock bts` on x86. */
+    uint32_t was =
+        __atomic_fetch_or(&m->rn__state, (uint32_t)RN__MUTEX_LOCKED, __ATOMIC_ACQUIRE) & 1u;
+    if (RN__LIKELY(!was)) return;
+    rn__mutex_lock_slow(m);
 }
 
 /* Lock m if that needs no waiting. True: locked. False orders nothing. Never blocks. */
 static inline bool rn_mutex_try_lock(rn_mutex *m) {
-    uint32_t s = __atomic_load_n(&m->rn__state, __ATOMIC_RELAXED);
-    while (!(s & (RN__MUTEX_LOCKED | RN__MUTEX_STARVING))) {
-        /* MX */
-        if (__atomic_compare_exchange_n(&m->rn__state, &s, s | RN__MUTEX_LOCKED, false,
-                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-            return true;
-    }
-    return false;
+    uint32_t s = 0;
+    /* MX */
+    return __atomic_load_n(&m->rn__state, __ATOMIC_RELAXED) == 0 &&
+           __atomic_compare_exchange_n(&m->rn__state, &s, (uint32_t)RN__MUTEX_LOCKED, false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-/* Unlock m. Dies with `fatal error: sync: unlock of unlocked mutex` if it is not locked. Never blocks. */
+/*
+ * Unlock m. Dies with `fatal error: sync: unlock of unlocked mutex` if it is not locked. Never blocks; but where
+ * m is handed to a goroutine, that one runs before the caller, if it is one too, goes on, as in Go.
+ */
 static inline void rn_mutex_unlock(rn_mutex *m) {
+    uint32_t s = RN__MUTEX_LOCKED;
     /* MX: pairs with MX in rn_mutex_lock, rn_mutex_try_lock and mutex.c. */
-    uint32_t old = __atomic_fetch_sub(&m->rn__state, (uint32_t)RN__MUTEX_LOCKED, __ATOMIC_RELEASE);
-    if (RN__LIKELY(old == RN__MUTEX_LOCKED)) return;
-    rn__mutex_unlock_slow(m, old);
+    if (RN__LIKELY(__atomic_compare_exchange_n(&m->rn__state, &s, 0u, false, __ATOMIC_RELEASE,
+                                               __ATOMIC_RELAXED)))
+        return;
+    rn__mutex_unlock_slow(m, s);
 }
 
 /* --- rn_rwmutex ---------------------------------------------------------- */
@@ -315,16 +313,17 @@ static inline void rn_sem_init(rn_sem *s, int64_t size) {
     s->rn__size = size;
 }
 
+RN_API bool rn__sem_try_again(rn_sem *s, int64_t n);
+
 /* Take n >= 0 if that needs no waiting. True: taken. False, also for n < 0, orders nothing. Never blocks. */
 static inline bool rn_sem_try(rn_sem *s, int64_t n) {
     int64_t v = __atomic_load_n(&s->rn__state, __ATOMIC_RELAXED);
-    while (RN__LIKELY(n >= 0 && !(v & RN__SEM_QUEUED) && n <= s->rn__size - (v >> 1))) {
-        /* SE: pairs with SE in rn_sem_release and sem.c. */
-        if (RN__LIKELY(__atomic_compare_exchange_n(&s->rn__state, &v, v + n * RN__SEM_ONE, false,
-                                                   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
-            return true;
-    }
-    return false;
+    if (n < 0 || v & RN__SEM_QUEUED || n > s->rn__size - (v >> 1)) return false;
+    /* SE: pairs with SE in rn_sem_release and sem.c. */
+    if (RN__LIKELY(__atomic_compare_exchange_n(&s->rn__state, &v, v + n * RN__SEM_ONE, false,
+                                               __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
+        return true;
+    return rn__sem_try_again(s, n);
 }
 
 /*

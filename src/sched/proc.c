@@ -368,6 +368,10 @@ void rn__go_end(void) {
 
 /* ---- public ---- */
 
+static inline bool has_room(struct rn__p *p) {
+    return rn__load_relaxed(&p->tail) - p->head < rn__ring_size(); /* relaxed: its owner's own */
+}
+
 /* Our own ring is nobody else's while we are inside: we may lie in it before we are off the stack. It has room. */
 static inline void go_behind(struct rn__m *m, struct rn__p *p, struct rn__g *g) {
     g->state = RN__RUNNABLE;
@@ -386,8 +390,7 @@ void rn_yield(void) {
     struct rn__p *p = m->p;
     /* Those in the global queue have waited longer, and those that have not run yet are to: behind them, then, as in Go. */
     if (unlikely(p->young.head != p->young.tail)) rn__runq_age(p);
-    if (likely(rn__load_relaxed(&p->tail) - p->head < rn__ring_size() &&
-               rn__load_relaxed(&rn__sched.nglobal) == 0)) {
+    if (likely(has_room(p) && rn__load_relaxed(&rn__sched.nglobal) == 0)) {
         go_behind(m, p, g);
     } else {
         g->state = RN__RUNNABLE;
@@ -403,6 +406,13 @@ bool rn__let_next(void) {
     if (g->kind != RN__GOROUTINE || !p || !p->runnext || rn__runq_length(p) != 0) return false;
     go_behind(m, p, g);
     return true;
+}
+
+void rn__let_run(const struct rn__g *next) {
+    struct rn__m *m = rn__arch_tls_m();
+    struct rn__p *p = m->p;
+    struct rn__g *g = m->g;
+    if (g->kind == RN__GOROUTINE && p && p->runnext == next && has_room(p)) go_behind(m, p, g);
 }
 
 uint64_t rn_goid(void) {

@@ -99,6 +99,12 @@ void rn__ready_flock(struct rn__flock *f);
  */
 bool rn__let_next(void);
 
+/*
+ * If `next` was just made ready here, let it run now, and come back behind all that wait for this processor: for who has
+ * handed it what others wait for. Inside; returns inside, perhaps on another thread.
+ */
+void rn__let_run(const struct rn__g *next);
+
 /* rn_go_call for those inside or in a timer's function. 0 or -ENOMEM. */
 int rn__spawn_call(void (*fn)(void *), void *arg);
 

@@ -18,12 +18,29 @@
 #include <runnel/context.h>
 #include <runnel/sync.h>
 
+#include "arch.h"
 #include "os/sanitizer.h"
 #include "sync/sema.h"
 
 enum { QUEUED = RN__SEM_QUEUED, ONE = RN__SEM_ONE };
+enum { PAUSES = 64 }; /* half a microsecond or more */
 
 #define waiters_of(s) rn__sema_key(s, RN__KEY_SEM)
+
+/*
+ * Who has lost the word to another stands back before the next look: that one has it to itself for some turns, where the two would
+ * take the line from each other at each.
+ */
+bool rn__sem_try_again(rn_sem *s, int64_t n) {
+    for (;;) {
+        for (int i = 0; i < PAUSES; i++) rn__arch_pause();
+        int64_t v = rn__load_relaxed(&s->rn__state);
+        if (v & QUEUED || n > s->rn__size - (v >> 1)) return false;
+        if (rn__cas_acquire(&s->rn__state, v, v + n * ONE)) break; /* SE */
+    }
+    rn__san_acquire_word(s);
+    return true;
+}
 
 /* Under the lock, QUEUED set: let on whom there is room for. Others only give back meanwhile. */
 static void grant(struct rn__sema *q, rn_sem *s, struct rn__wakes *wakes) {

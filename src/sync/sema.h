@@ -8,9 +8,8 @@
  *
  * The pattern that all primitives follow:
  *   - Inline paths change the state word alone, by one atomic instruction. They come in only while its "queued"
- *     bit is clear (or, for the mutex, in ways that do not touch the queue). They leave by a subtraction, whatever it says,
- *     and come to the queue if the bit was set; the primitive is theirs no more then, so it may be gone, unless
- *     somebody is found in the queue.
+ *     bit is clear. They leave by a subtraction, whatever it says, and come to the queue if the bit was set; the primitive is
+ *     theirs no more then, so it may be gone, unless somebody is found in the queue. The mutex leaves, and tells who waits, in its own way: mutex.c.
  *   - Everything else happens under the lock of the queue: the state and the queue change together, and the bit
  *     always says whether the queue is empty. Setting it is a compare-and-swap against the inline paths; whoever sets it has
  *     seen that waiting is needed, and whoever lets somebody through from then on must come here.
@@ -61,6 +60,7 @@ struct rn__waiter {
     bool queued;    /* in the queue; under its lock */
     bool abortable; /* constant once it is queued: false saves claims an atomic instruction */
     bool owner;     /* the waker has given it the mutex; written before POSTED */
+    uint32_t more;  /* and what it is to set in its word: mutex.c; the same */
     struct rn__timer timer;
 };
 
