@@ -490,16 +490,25 @@ static RN_NOINLINE int try_recv(struct rn__hchan *c, void *v) {
 }
 
 /*
- * Empty and then open: as a closed channel does not open again, it was open, too, when it was empty. Closed:
- * it may have got a last value in between, so a second look decides: closed and then empty stays so.
+ * It was empty, and then closed. It may have got a last value before that, so a second look decides: closed and then empty
+ * stays so. The first to see that notes it for all.
  */
+static RN_NOINLINE int try_recv_closed(struct rn__hchan *c, void *v) {
+    if (!empty(c) || !left_by_its_closer(c)) return try_recv(c, v);
+    rn__store_release(&c->closed, RN__OVER); /* Q3: with what the closer did before */
+    recv_closed(c, v);
+    return -EPIPE;
+}
+
+/* Empty and then open: as a closed channel does not open again, it was open, too, when it was empty. */
 int rn_chan_try_recv(void *cv, void *v) {
     struct rn__hchan *c = cv;
     if (unlikely(!c)) return -EAGAIN;
     if (!empty(c)) return try_recv(c, v);
-    if (likely(!rn__load_acquire(&c->closed))) return -EAGAIN;
-    if (!empty(c) || !left_by_its_closer(c)) return try_recv(c, v);
-    recv_closed(c, v);
+    uint32_t closed = rn__load_acquire(&c->closed); /* Q3 */
+    if (likely(!closed)) return -EAGAIN;
+    if (unlikely(closed != RN__OVER || rn__sanitized)) return try_recv_closed(c, v);
+    if (v) zero(v, c->elemsize);
     return -EPIPE;
 }
 

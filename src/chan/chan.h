@@ -12,7 +12,7 @@
  * FRESH -> P or SHARED by CAS; P -> SHARED by whoever holds c->lock, who then waits until the P's M
  * is in no section; SHARED -> P by an M of that P that holds c->lock.
  *
- * All other fields are under that exclusion. qcount, closed and the heads of the queues are stored with
+ * All other fields are under that exclusion, but that a try to receive may make closed RN__OVER. qcount, closed and the heads of the queues are stored with
  * atomic stores, as the non-blocking forms glance at them.
  *
  * Invariants (shared/SEMANTICS.md): one of sendq and recvq is empty, but for selects that wait both ways; qcount > 0: recvq
@@ -56,7 +56,7 @@ struct rn__waitq {
 struct rn__hchan {
     struct rn__p *bias;
     struct rn__lock lock;
-    uint32_t closed;
+    uint32_t closed; /* 0; 1; RN__OVER: and drained, and whoever closed it is done with it */
     size_t qcount, dataqsiz;
     size_t sendx, recvx;
     uint16_t elemsize;
@@ -72,6 +72,7 @@ struct rn__hchan {
 
 #define RN__FRESH ((struct rn__p *)1)
 #define RN__SHARED ((struct rn__p *)2)
+#define RN__OVER 2u
 
 /* ---- the lock (chan/lock.c) ---- */
 
