@@ -361,6 +361,73 @@ TEST(a_thread_may_end_in_a_protected_call) {
     }
 }
 
+enum { PAIRS = 4 };
+
+struct two_ways {
+    chan_int a, b;
+    uint32_t stop;
+};
+
+static void *thread_sends_either(void *arg) {
+    struct two_ways *w = arg;
+    for (int i = 0; !rn__load_acquire(&w->stop); i++) rn_send(i % 2 ? w->a : w->b, i);
+    rn_close(w->a);
+    return NULL;
+}
+
+static void *thread_selects_either(void *arg) {
+    struct two_ways *w = arg;
+    int v;
+    bool ok = true;
+    while (ok) rn_select(rn_on_recv_ok(w->a, &v, &ok), rn_on_recv(w->b, &v));
+    return NULL;
+}
+
+struct seen {
+    struct rn__waiter *receiver, *sender;
+    size_t n;
+};
+
+static struct seen look_at(chan_int c) {
+    struct rn__hchan *h = (void *)c;
+    return (struct seen){h->recvq.first, h->sendq.first, h->qcount};
+}
+
+static void look_at_all(struct two_ways *w, struct seen *seen) {
+    for (int i = 0; i < PAIRS; i++) {
+        seen[2 * i] = look_at(w[i].a);
+        seen[2 * i + 1] = look_at(w[i].b);
+    }
+}
+
+/* Not even one that slept inside, and was woken by another which had still to leave. */
+TEST_GO(threads_touch_no_channel_while_the_world_stands_still) {
+    struct two_ways w[PAIRS];
+    pthread_t t[2 * PAIRS];
+    struct seen before[2 * PAIRS], after[2 * PAIRS];
+    for (int i = 0; i < PAIRS; i++) {
+        w[i] = (struct two_ways){rn_make(int, 0), rn_make(int, 0), 0};
+        t[i] = start(thread_sends_either, &w[i]);
+    }
+    for (int i = 0; i < PAIRS; i++) t[PAIRS + i] = start(thread_selects_either, &w[i]);
+    for (long i = 0; i < scaled(300); i++) {
+        rn__world_stop();
+        look_at_all(w, before);
+        usleep(200);
+        look_at_all(w, after);
+        rn__world_start();
+        for (int k = 0; k < 2 * PAIRS; k++) {
+            CHECK(before[k].receiver == after[k].receiver);
+            CHECK(before[k].sender == after[k].sender);
+            CHECK_EQ(before[k].n, after[k].n);
+        }
+        rn_yield();
+    }
+    for (int i = 0; i < PAIRS; i++) rn__store_release(&w[i].stop, 1u);
+    for (int i = 0; i < 2 * PAIRS; i++) join(t[i]);
+    for (int i = 0; i < PAIRS; i++) rn_unref(w[i].a), rn_unref(w[i].b);
+}
+
 static void *thread_goes(void *unused) {
     for (int i = 0; i < 50; i++) GO(go_sends_one, i);
     CHECK_EQ(rn_goid(), 0);

@@ -25,7 +25,9 @@
  * A plain thread has no P to be claimed. While the world stands still (`stopper`) it waits when it enters:
  *
  *   M, entering:  inside = OP;  light fence;  look at stopper
- *   stopper:      stopper = it;  heavy fence;  wait until the M is OUTSIDE, or blocked
+ *   stopper:      stopper = it;  heavy fence;  wait until the M was OUTSIDE, or is blocked: all of them at a time
+ *
+ * models/stop.pml is this for Spin.
  *
  * m->inside   written by the M's own thread only
  * m->claim    FREE -> CLAIMED by a claimant's CAS; CLAIMED -> FREE or TAKEN by that claimant;
@@ -158,6 +160,7 @@ struct rn__m {
     void *go_regs; /* the thread's rn__go_regs, where the last arguments of rn_go still lie */
     /* Where its stack begins and what the signal's handler needs begins while the leak finder holds it; NULL: not held. */
     char *held_sp, *held_at;
+    uint64_t kept_out; /* the last stop of the world that has seen it outside; its own (start.c) */
     struct rn__g self; /* what stands for a plain thread */
 };
 

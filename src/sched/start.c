@@ -133,7 +133,8 @@ void rn__start(void) {
 
 static struct rn__lock world; /* whoever stops it; taken outside, so that a waiter can be claimed */
 static struct rn__m *held[RN__MAX_PROCS];
-enum { STUCK = 2000 }; /* looks at a thread */
+static uint64_t stops;
+enum { STUCK = 2000 }; /* looks */
 
 /* The P is idle, or its M is ours until the world starts. */
 static bool still(uint32_t i, struct rn__p *mine) {
@@ -147,22 +148,32 @@ static bool still(uint32_t i, struct rn__p *mine) {
     return held[i] != NULL;
 }
 
-/* It may touch channels. */
+/*
+ * With sched.lock: it may touch channels. Once seen outside it is out for good; later it is inside for moments only, to look whether it may
+ * enter.
+ */
 static bool roams(struct rn__m *m) {
-    if (m == rn__arch_tls_m() || rn__load_relaxed(&m->claim) != RN__FOREIGN) return false;
-    if (rn__load_acquire(&m->inside) == RN__OUTSIDE) return false; /* WS */
+    if (rn__load_relaxed(&m->claim) != RN__FOREIGN || m->kept_out == stops) return false;
+    if (rn__load_acquire(&m->inside) == RN__OUTSIDE) m->kept_out = stops; /* WS */
+    return m->kept_out != stops && !m->blocked;
+}
+
+/* All at once: who is still inside could make ready one who was blocked when we looked at it. It would do so with the lock. */
+static bool anybody_roams(void) {
+    bool roaming = false;
     rn__lock_acquire(&rn__sched.lock);
-    bool sleeps = m->blocked;
+    for (struct rn__m *m = rn__load_acquire(&rn__sched.all_ms); m; m = m->all_next)
+        if (m != rn__arch_tls_m() && roams(m)) roaming = true;
     rn__lock_release(&rn__sched.lock);
-    return !sleeps;
+    return roaming;
 }
 
 /* Plain threads leave the runtime, or sleep in it. One that is stuck inside, stopped by a debugger say, is not waited for. */
 static void keep_threads_out(void) {
+    stops++;
     rn__store_seq_cst(&rn__sched.stopper, rn__arch_tls_m());
     rn__barrier_heavy(); /* WS: pairs with enter_foreign */
-    for (struct rn__m *m = rn__load_acquire(&rn__sched.all_ms); m; m = m->all_next)
-        for (int i = 0; i < STUCK && roams(m); i++) rn__nap(20 * RN_US);
+    for (int i = 0; i < STUCK && anybody_roams(); i++) rn__nap(20 * RN_US);
 }
 
 void rn__world_stop(void) {
