@@ -171,7 +171,7 @@ inline choose() {
 #endif
 }
 
-/* The word is in memory at once: nobody else writes to it before. */
+/* The word is in memory at once: others who write to it before, write what it is already. */
 inline pass_on(last) {
     lock(QUEUE);
     first_of_queue(w, n);

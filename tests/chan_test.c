@@ -895,6 +895,25 @@ TEST_GO(eight_see_no_empty_channel_while_it_is_closed) {
     }
 }
 
+static void receive_closed(recv_int c, bool tries, send_int done) {
+    for (int i = 0; i < 100; i++)
+        CHECK(tries ? rn_try_recv(c, NULL) == -EPIPE : !rn_recv_ok(c, NULL));
+    rn_send(done, 1);
+}
+
+/* Tries do so without the lock, and note that it is over. */
+TEST_GO(who_receives_and_who_tries_see_the_close_together) {
+    rn_chan(int) done = rn_make(int, 0);
+    for (int i = 0; i < scaled(300); i++) {
+        rn_chan(int) c = rn_make(int, i % 2);
+        rn_close(c);
+        for (int k = 0; k < 4; k++) GO(receive_closed, c, k % 2 == 0, done);
+        wait_n(done, 4);
+        rn_unref(c);
+    }
+    rn_unref(done);
+}
+
 /* A receive that finds the channel closed comes after every send that came before the close. */
 static void send_and_close(send_int c, int n) {
     for (int i = 0; i < n; i++) rn_send(c, i);

@@ -26,7 +26,7 @@ static long queue_len(const void *key) {
     return n;
 }
 
-#define MUTEX(m) rn__sema_key(m, RN__KEY_MUTEX)
+#define MUTEX(m) rn__sema_key(m, RN__KEY)
 #define SEM(s) rn__sema_key(s, RN__KEY_SEM)
 
 static void await_queue(const void *key, long n) {
@@ -253,7 +253,7 @@ static void *barge_for_ever(void *arg) {
     return NULL;
 }
 
-/* Between the unlock of one and the hand-over to who waits, another may take it: not for ever. */
+/* Those who do not wait overtake one that does, but not for ever. */
 TEST_GO(mutex_thrown_to_and_fro_starves_nobody) {
     enum { THROWERS = 3 };
     struct order o = {0};
@@ -324,6 +324,26 @@ static void unlock_unlocked(void *m) { rn_mutex_unlock(m); }
 TEST(mutex_unlock_of_unlocked_is_fatal) {
     rn_mutex m = {0};
     check_dies(unlock_unlocked, &m, "fatal error: sync: unlock of unlocked mutex");
+}
+
+/* Both have seen that it is locked, and that somebody waits. */
+static int unlock_twice(void *arg) {
+    struct order *o = arg;
+    rn_mutex_lock(&o->m);
+    rn_wg_add(&o->wg, 1);
+    CHECK_EQ(rn_go(lock_and_note, o, 'A'), 0);
+    await_queue(MUTEX(&o->m), 1);
+    uint32_t seen = __atomic_load_n(&o->m.rn__state, __ATOMIC_RELAXED);
+    rn__mutex_unlock_slow(&o->m, seen);
+    rn__mutex_unlock_slow(&o->m, seen);
+    return 0;
+}
+
+static void run_unlock_twice(void *arg) { rn_run(unlock_twice, arg); }
+
+TEST(mutex_unlocked_twice_at_once_is_fatal) {
+    struct order o = {0};
+    check_dies(run_unlock_twice, &o, "fatal error: sync: unlock of unlocked mutex");
 }
 
 struct counted {

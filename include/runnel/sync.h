@@ -28,8 +28,8 @@ struct rn_ctx;
 
 /*
  * A mutual exclusion lock, as sync.Mutex. It is not owned: another goroutine or thread may unlock
- * it. Running goroutines may overtake parked ones, until one has waited 1 ms: from then on each
- * unlock hands the mutex to the one that has waited longest, which nobody overtakes. Not recursive.
+ * it. Running goroutines may overtake parked ones. But an unlock that finds that the first in the queue came 1 ms ago or more
+ * hands the mutex to it, and nobody can come between. Not recursive.
  */
 typedef struct rn_mutex {
     uint32_t rn__state; /* RN__MUTEX_ bits */
@@ -43,12 +43,22 @@ enum {
 RN_API void rn__mutex_lock_slow(rn_mutex *m);
 RN_API void rn__mutex_unlock_slow(rn_mutex *m, uint32_t seen);
 
+/* Take m if it is free, which is when the word is 0. */
+static inline bool rn__mutex_take(rn_mutex *m) {
+    /* MX: pairs with MX in rn_mutex_unlock and mutex.c. */
+#ifdef __clang__
+    uint32_t s = 0;
+    return __atomic_compare_exchange_n(&m->rn__state, &s, (uint32_t)RN__MUTEX_LOCKED, false,
+                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+#else
+    /* 1: RN__MUTEX_LOCKED. In just this form it is `lock bts` on x86; clang 14 makes a loop of it. */
+    return !__builtin_expect((__atomic_fetch_or(&m->rn__state, 1u, __ATOMIC_ACQUIRE) & 1u) != 0, 0);
+#endif
+}
+
 /* Lock m; blocks until it is free. */
 static inline void rn_mutex_lock(rn_mutex *m) {
-    /* MX: pairs with MX in rn_mutex_unlock and mutex.c. In this form `lock bts` on x86. */
-    uint32_t was =
-        __atomic_fetch_or(&m->rn__state, (uint32_t)RN__MUTEX_LOCKED, __ATOMIC_ACQUIRE) & 1u;
-    if (RN__LIKELY(!was)) return;
+    if (RN__LIKELY(rn__mutex_take(m))) return;
     rn__mutex_lock_slow(m);
 }
 
@@ -62,8 +72,8 @@ static inline bool rn_mutex_try_lock(rn_mutex *m) {
 }
 
 /*
- * Unlock m. Dies with `fatal error: sync: unlock of unlocked mutex` if it is not locked. Never blocks; but where
- * m is handed to a goroutine, that one runs before the caller, if it is one too, goes on, as in Go.
+ * Unlock m. Dies with `fatal error: sync: unlock of unlocked mutex` if it is not locked. Never blocks; but a
+ * goroutine that hands m to another lets it run first, as a rule, as in Go: it may go on with another thread.
  */
 static inline void rn_mutex_unlock(rn_mutex *m) {
     uint32_t s = RN__MUTEX_LOCKED;

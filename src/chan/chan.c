@@ -251,7 +251,7 @@ static RN_COLD void san_send_to(struct rn__hchan *c, struct rn__waiter *w) {
 }
 
 RN_INLINE enum rn__outcome send_locked(struct rn__hchan *c, const void *v, struct rn__g **wake) {
-    if (unlikely(c->closed)) {
+    if (unlikely(rn__load_relaxed(&c->closed))) {
         rn__san_acquire(&c->closed);
         return RN__CLOSED;
     }
@@ -296,7 +296,7 @@ static RN_COLD enum rn__outcome recv_closed(struct rn__hchan *c, void *v) {
 }
 
 RN_INLINE enum rn__outcome recv_locked(struct rn__hchan *c, void *v, struct rn__g **wake) {
-    if (unlikely(c->closed) && c->qcount == 0) return recv_closed(c, v);
+    if (unlikely(rn__load_relaxed(&c->closed)) && c->qcount == 0) return recv_closed(c, v);
     struct rn__waiter *w = next_waiter(c, &c->sendq);
     if (w) {
         recv_from(c, v, w);
@@ -369,8 +369,8 @@ RN_INLINE void finish(struct rn__hchan *c, struct rn__m *m, bool locked, struct 
  * be made.
  */
 RN_INLINE bool own_and_open(struct rn__hchan *c, struct rn__m *m) {
-    return likely(rn__load_relaxed(&c->bias) == m->p && !c->closed && !rn__sanitized &&
-                  !rn__chaos(2));
+    return likely(rn__load_relaxed(&c->bias) == m->p && !rn__load_relaxed(&c->closed) &&
+                  !rn__sanitized && !rn__chaos(2));
 }
 
 RN_INLINE bool put_at_once(struct rn__hchan *c, struct rn__m *m, const void *v) {
@@ -602,7 +602,7 @@ void rn_chan_close(void *cv) {
     if (!c) rn__panic("close of nil channel");
     struct rn__m *m = rn__enter();
     bool locked = rn__chan_lock(c, m);
-    if (c->closed) {
+    if (rn__load_relaxed(&c->closed)) {
         finish(c, m, locked, NULL);
         rn__panic("close of closed channel");
     }

@@ -100,7 +100,7 @@ void rn__ready_flock(struct rn__flock *f);
 bool rn__let_next(void);
 
 /*
- * If `next` was just made ready here, let it run now, and come back behind all that wait for this processor: for who has
+ * If `next` was just made ready here, let it run now, but for a fair pick, and come back behind those that are in the ring: for who has
  * handed it what others wait for. Inside; returns inside, perhaps on another thread.
  */
 void rn__let_run(const struct rn__g *next);

@@ -20,7 +20,8 @@
  *
  * A waiter that was woken and lost queues in the order of its first coming, so it is the first again. Go turns the
  * whole mutex to hand-off until a waiter younger than 1 ms comes; deciding at each unlock by the age of the first waiter
- * is the same without a mode. Who has it handed runs at once, in place of who unlocked: nobody else can use it meanwhile.
+ * is the same without a mode. Who has it handed runs next, in place of who unlocked, if both are goroutines: nobody else can use it
+ * meanwhile.
  *
  * models/mutex.pml is this for Spin.
  */
@@ -35,7 +36,8 @@
 enum { LOCKED = RN__MUTEX_LOCKED, QUEUED = RN__MUTEX_QUEUED };
 enum { SPINS = 4, SPIN_PAUSES = 30 }; /* a microsecond or two, while waking costs tens */
 #define STARVED RN_MS
-#define waiters_of(m) rn__sema_key(m, RN__KEY_MUTEX)
+#define NOT_LOCKED "sync: unlock of unlocked mutex"
+#define waiters_of(m) rn__sema_key(m, RN__KEY)
 
 /* Take m if it is free. `more` is QUEUED if the caller is to see to the queue. */
 static bool take(rn_mutex *m, uint32_t more) {
@@ -107,6 +109,8 @@ static uint32_t choose(struct rn__waiter *w) {
 static void pass_on(rn_mutex *m) {
     struct rn__wakes wakes = {0};
     struct rn__sema *q = rn__sema_lock(m);
+    if (rn__load_relaxed(&m->rn__state) != (LOCKED | QUEUED))
+        rn__fatal(NOT_LOCKED); /* another unlocked it, too */
     struct rn__waiter *w = rn__sema_first(q, waiters_of(m));
     struct rn__g *owner = NULL;
     uint32_t to = 0;
@@ -122,7 +126,7 @@ static void pass_on(rn_mutex *m) {
 }
 
 void rn__mutex_unlock_slow(rn_mutex *m, uint32_t seen) {
-    if (!(seen & LOCKED)) rn__fatal("sync: unlock of unlocked mutex");
+    if (!(seen & LOCKED)) rn__fatal(NOT_LOCKED);
     rn__san_release(m);
     rn__in();
     pass_on(m);

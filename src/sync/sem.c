@@ -8,7 +8,8 @@
  * units grants too: it may have been the one that held up those behind it.
  *
  * After the subtraction the semaphore may be gone. So who gave back goes to the queue by the address, and looks at the word
- * only if somebody is queued there, as with the mutex.
+ * only if somebody is queued there. (It may be another semaphore that has come to lie there, with waiters of its own: what is done then is
+ * right for it too.)
  *
  * A request for more than the size is not queued, as in Go: it would hold up all others for ever.
  *
@@ -57,14 +58,13 @@ static void grant(struct rn__sema *q, rn_sem *s, struct rn__wakes *wakes) {
 /* Queue w, unless there is room: then return false. */
 static bool enqueue(rn_sem *s, struct rn__waiter *w) {
     struct rn__sema *q = rn__sema_lock(s);
-    bool taken;
-    for (;;) {
-        taken = rn_sem_try(s, w->amount);
+    bool taken = false, over = false;
+    while (!over) {
         int64_t v = rn__load_relaxed(&s->rn__state);
-        if (taken || v & QUEUED) break;
-        /* Somebody holds what we lack, and will see QUEUED. */
-        if (w->amount > s->rn__size - (v >> 1) && rn__cas_relaxed(&s->rn__state, v, v | QUEUED))
-            break;
+        taken = !(v & QUEUED) && w->amount <= s->rn__size - (v >> 1);
+        /* Else somebody holds what we lack, and will see QUEUED. */
+        over = v & QUEUED ||
+               rn__cas_acquire(&s->rn__state, v, taken ? v + w->amount * ONE : v | QUEUED); /* SE */
     }
     if (!taken) rn__sema_push(q, w);
     rn__sema_unlock(q);

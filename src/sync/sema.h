@@ -70,11 +70,11 @@ struct rn__wakes {
 };
 
 /*
- * A primitive's queues are under one lock; primitives are 4-byte aligned. Mutexes and semaphores have keys of their own, as one who unlocks
+ * A primitive's queues are under one lock; primitives are 4-byte aligned. Semaphores have a key of their own, as one who gives back
  * comes by the address alone, and must not find those who wait for something else that has come to lie there.
  */
 #define rn__sema_key(primitive, x) ((const void *)((const char *)(primitive) + (x)))
-enum { RN__KEY, RN__KEY_READERS, RN__KEY_MUTEX, RN__KEY_SEM };
+enum { RN__KEY, RN__KEY_READERS, RN__KEY_SEM };
 
 /* Lock the queues of the primitive that key belongs to. */
 struct rn__sema *rn__sema_lock(const void *key);
