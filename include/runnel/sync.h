@@ -238,9 +238,8 @@ RN_API void *rn__once_value_slow(rn_once_value *o, void *(*fn)(void *), void *ar
  * `rn_once_value: the function has called rn_goexit`. Blocks while fn runs.
  */
 static inline void *rn_once_value_get(rn_once_value *o, void *(*fn)(void *), void *arg) {
-    /* ON */
-    if (RN__LIKELY(__atomic_load_n(&o->rn__once.rn__state, __ATOMIC_ACQUIRE) == RN__ONCE_DONE &&
-                   o->rn__outcome == RN__ONCE_RETURNED))
+    /* OV: pairs with OV in once.c, make_value. */
+    if (RN__LIKELY(__atomic_load_n(&o->rn__outcome, __ATOMIC_ACQUIRE) == RN__ONCE_RETURNED))
         return o->rn__value;
     return rn__once_value_slow(o, fn, arg);
 }

@@ -97,7 +97,8 @@ static void call_value(void *arg) {
 static void make_value(void *arg) {
     struct value_call *c = arg;
     bool ok = rn_try(call_value, c, &c->o->rn__panic);
-    c->o->rn__outcome = ok ? RN__ONCE_RETURNED : RN__ONCE_PANICKED;
+    rn__san_release(&c->o->rn__outcome);
+    rn__store_release(&c->o->rn__outcome, ok ? RN__ONCE_RETURNED : RN__ONCE_PANICKED); /* OV */
 }
 
 void *rn__once_value_slow(rn_once_value *o, void *(*fn)(void *), void *arg) {

@@ -38,12 +38,7 @@ struct rn__pool_slots {
 static uint32_t threads;
 static __thread uint32_t thread;
 
-/* The slot to begin with. Once a call: a goroutine may go on on another thread after anything that locks. */
-static RN_NOINLINE uint32_t own_index(void) {
-    struct rn__m *m = rn__enter();
-    uint32_t own = m->p ? m->p->id + 1 : 0;
-    rn__leave(m);
-    if (own) return own - 1;
+static RN_NOINLINE uint32_t thread_number(void) {
     if (!thread) thread = rn__add_relaxed(&threads, 1u) + 1; /* relaxed: only distinct */
     return thread - 1;
 }
@@ -71,36 +66,21 @@ static struct rn__pool_slots *slots_of(rn_pool *p) {
     return rn__load_acquire(&p->rn__slots); /* PS */
 }
 
-/* The hand of the caller's P, in the section of m; NULL: it has none. */
+/* The number of the slot to begin with, in the section of m. */
+RN_INLINE uint32_t own_index(struct rn__pool_slots *s, struct rn__m *m) {
+    return (likely(m->p != NULL) ? m->p->id : thread_number()) & (s->count - 1);
+}
+
+/* The hand of the caller's P; NULL: it has none. */
 RN_INLINE void **own_hand(struct rn__pool_slots *s, struct rn__m *m) {
     return m->p && m->p->id < s->count ? &s->slot[m->p->id].hand : NULL;
 }
 
-static void *take_hand(struct rn__pool_slots *s) {
-    void *obj = NULL;
-    struct rn__m *m = rn__enter();
-    void **hand = own_hand(s, m);
-    if (hand && *hand) {
-        obj = *hand;
-        *hand = NULL;
-    }
-    rn__leave(m);
-    return obj;
-}
+/* ---- the stacks. Inside. ---- */
 
-static bool give_hand(struct rn__pool_slots *s, void *obj) {
-    struct rn__m *m = rn__enter();
-    void **hand = own_hand(s, m);
-    bool room = hand && !*hand;
-    if (room) *hand = obj;
-    rn__leave(m);
-    return room;
-}
-
-static void *take_stack(struct slot *s) {
+static void *pop(struct slot *s) {
     void *obj = NULL;
     if (!rn__load_relaxed(&s->n)) return NULL;
-    rn__in();
     rn__lock_acquire(&s->lock);
     uint32_t n = rn__load_relaxed(&s->n);
     if (n) {
@@ -108,12 +88,10 @@ static void *take_stack(struct slot *s) {
         rn__store_relaxed(&s->n, n - 1);
     }
     rn__lock_release(&s->lock);
-    rn__out();
     return obj;
 }
 
-static bool give_stack(struct slot *s, void *obj) {
-    rn__in();
+static bool push(struct slot *s, void *obj) {
     rn__lock_acquire(&s->lock);
     uint32_t n = rn__load_relaxed(&s->n);
     bool room = n < STACK;
@@ -122,22 +100,47 @@ static bool give_stack(struct slot *s, void *obj) {
         rn__store_relaxed(&s->n, n + 1);
     }
     rn__lock_release(&s->lock);
-    rn__out();
     return room;
 }
 
-static RN_NOINLINE void *take_any_stack(struct rn__pool_slots *s) {
+/* Outside when they return. */
+static RN_NOINLINE void *take_any(struct rn__pool_slots *s, struct rn__m *m) {
+    uint32_t own = own_index(s, m);
     void *obj = NULL;
-    uint32_t own = own_index();
-    for (uint32_t i = 0; !obj && i < s->count; i++)
-        obj = take_stack(&s->slot[(own + i) & (s->count - 1)]);
+    for (uint32_t i = 0; !obj && i < s->count; i++) obj = pop(&s->slot[(own + i) & (s->count - 1)]);
+    rn__leave(m);
     return obj;
+}
+
+static RN_NOINLINE bool give_stack(struct rn__pool_slots *s, struct rn__m *m, void *obj) {
+    bool room = push(&s->slot[own_index(s, m)], obj);
+    rn__leave(m);
+    return room;
+}
+
+/* ---- all of it ---- */
+
+static void *take(struct rn__pool_slots *s) {
+    struct rn__m *m = rn__enter();
+    void **hand = own_hand(s, m), *obj = hand ? *hand : NULL;
+    if (!obj) return take_any(s, m);
+    *hand = NULL;
+    rn__leave(m);
+    return obj;
+}
+
+static bool give(struct rn__pool_slots *s, void *obj) {
+    struct rn__m *m = rn__enter();
+    void **hand = own_hand(s, m);
+    if (!hand || *hand) return give_stack(s, m, obj);
+    *hand = obj;
+    rn__leave(m);
+    return true;
 }
 
 void *rn_pool_get(rn_pool *p) {
     struct rn__pool_slots *s = rn__load_acquire(&p->rn__slots); /* PS */
-    void *obj = s ? take_hand(s) : NULL;
-    if (!obj && s) obj = take_any_stack(s);
+    void *obj = s ? take(s) : NULL;
     if (obj) rn__san_acquire(obj);
     return !obj && p->create ? p->create() : obj;
 }
@@ -146,8 +149,7 @@ bool rn_pool_put(rn_pool *p, void *obj) {
     if (!obj) return true;
     struct rn__pool_slots *s = slots_of(p);
     rn__san_release(obj);
-    if (s && (give_hand(s, obj) || give_stack(&s->slot[own_index() & (s->count - 1)], obj)))
-        return true;
+    if (s && give(s, obj)) return true;
     if (p->destroy) p->destroy(obj);
     return p->destroy != NULL;
 }
@@ -163,8 +165,11 @@ void rn_pool_clear(rn_pool *p) {
     struct rn__pool_slots *s = rn__load_acquire(&p->rn__slots); /* PS */
     void *obj;
     if (!s) return;
-    for (uint32_t i = 0; i < s->count; i++) destroy(p, s->slot[i].hand);
-    while ((obj = take_any_stack(s))) destroy(p, obj);
+    for (uint32_t i = 0; i < s->count; i++) {
+        destroy(p, s->slot[i].hand);
+        s->slot[i].hand = NULL;
+    }
+    while ((obj = take(s))) destroy(p, obj);
     rn__store_relaxed(&p->rn__slots, (struct rn__pool_slots *)NULL);
     free(s);
 }

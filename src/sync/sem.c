@@ -24,7 +24,7 @@
 #include "sync/sema.h"
 
 enum { QUEUED = RN__SEM_QUEUED, ONE = RN__SEM_ONE };
-enum { PAUSES = 64 }; /* half a microsecond or more */
+enum { PAUSES = 128 }; /* a microsecond or more */
 
 #define waiters_of(s) rn__sema_key(s, RN__KEY_SEM)
 
