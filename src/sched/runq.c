@@ -119,17 +119,14 @@ RN_INLINE void fetch_frames(const struct rn__g *g) {
     for (int i = 0; i < FRAME_LINES && at < end; i++, at += RN_CACHE_LINE) __builtin_prefetch(at);
 }
 
-static uint32_t take_from_flock(struct rn__flock *f, struct rn__g **out, uint32_t n) {
-    n = f->take(f, out, n);
-    for (uint32_t i = 0; i < n; i++) {
-        rn__assert(out[i]->state == RN__WAITING, "runq: of a flock, but not waiting");
-        out[i]->state = RN__RUNNABLE;
-        fetch_frames(out[i]);
-    }
-    return n;
+/* What comes out of the global queue: one of a flock is still as it was when it parked. Not under the lock, where it would wait for memory. */
+RN_INLINE void rouse(struct rn__g *g) {
+    if (g->state != RN__WAITING) return;
+    g->state = RN__RUNNABLE;
+    fetch_frames(g);
 }
 
-/* The first n that wait there, or as many as there are. */
+/* The first n that wait there, or as many as there are, to be roused. */
 static uint32_t global_take(struct rn__g **out, uint32_t n) {
     struct rn__globq *q = &rn__sched.global;
     uint32_t got = 0;
@@ -139,7 +136,7 @@ static uint32_t global_take(struct rn__g **out, uint32_t n) {
         if (!f) {
             out[got++] = g;
         } else {
-            got += take_from_flock(f, out + got, n - got);
+            got += f->take(f, out + got, n - got);
             if (f->rest) break;
         }
         global_drop();
@@ -158,8 +155,11 @@ void rn__global_unfold(void) {
         global_drop();
         if (!f) global_push(g);
         while (f && f->rest) {
-            uint32_t got = take_from_flock(f, some, 64);
-            for (uint32_t i = 0; i < got; i++) global_push(some[i]);
+            uint32_t got = f->take(f, some, 64);
+            for (uint32_t i = 0; i < got; i++) {
+                rouse(some[i]);
+                global_push(some[i]);
+            }
         }
     }
     rn__lock_release(&rn__sched.lock);
@@ -321,6 +321,7 @@ struct rn__g *rn__global_get(struct rn__p *p) {
     rn__lock_acquire(&rn__sched.lock);
     uint32_t n = global_take(some, 1 + fair_share(p));
     rn__lock_release(&rn__sched.lock);
+    for (uint32_t i = 0; i < n; i++) rouse(some[i]);
     for (uint32_t i = 1; i < n; i++) rn__runq_put(p, some[i]);
     return n != 0 ? some[0] : NULL;
 }
