@@ -53,9 +53,14 @@ def machine():
     return f"{model}, {os.cpu_count()} CPUs, Linux {platform.release().split('-')[0]}"
 
 
+def versions_of(peer, results):
+    """All that were measured: rows may have been run again since."""
+    return ", ".join(dict.fromkeys(v for r in results if r["peer"] == peer for v in r["version"].split(", ")))
+
+
 def markdown(results, order, notes):
     peers = [p for p in order if any(r["peer"] == p for r in results)]
-    versions = {r["peer"]: r["version"] for r in results}
+    versions = {p: versions_of(p, results) for p in peers}
     others = [p for p in peers if p != "runnel"]
     out = ["# Benchmarks", "",
            "Written by `./dev bench --publish`; do not edit. Each row is the same work on every peer "
