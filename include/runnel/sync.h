@@ -324,8 +324,16 @@ static inline void rn_sem_init(rn_sem *s, int64_t size) {
 
 RN_API bool rn__sem_try_again(rn_sem *s, int64_t n);
 
+/* The word is about to be read, and then written: its line comes to be written to, where it would come twice if it is fought for. */
+#ifdef __x86_64__
+#define RN__TO_WRITE(word) __asm__ volatile("prefetchw %0" : : "m"(*(word)))
+#else
+#define RN__TO_WRITE(word) __builtin_prefetch((word), 1)
+#endif
+
 /* Take n >= 0 if that needs no waiting. True: taken. False, also for n < 0, orders nothing. Never blocks. */
 static inline bool rn_sem_try(rn_sem *s, int64_t n) {
+    RN__TO_WRITE(&s->rn__state);
     int64_t v = __atomic_load_n(&s->rn__state, __ATOMIC_RELAXED);
     if (n < 0 || v & RN__SEM_QUEUED || n > s->rn__size - (v >> 1)) return false;
     /* SE: pairs with SE in rn_sem_release and sem.c. */
