@@ -26,7 +26,6 @@ static long queue_len(const void *key) {
     return n;
 }
 
-#define MUTEX(m) rn__sema_key(m, RN__KEY)
 #define SEM(s) rn__sema_key(s, RN__KEY_SEM)
 
 static void await_queue(const void *key, long n) {
@@ -209,7 +208,7 @@ TEST_GO(mutex_is_handed_to_the_longest_waiter_after_1ms) {
     rn_wg_add(&o.wg, 3);
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(rn_go(lock_and_note, &o, 'A' + i), 0);
-        await_queue(MUTEX(&o.m), i + 1);
+        await_queue(&o.m, i + 1);
     }
     rn_time t = rn__now() + 2 * RN_MS;
     AWAIT(rn__now() > t);
@@ -279,7 +278,7 @@ TEST_GO(mutex_used_before_the_woken_one_comes_forgets_nobody) {
         rn_mutex_lock(&o.m);
         rn_wg_add(&o.wg, 3);
         for (int k = 0; k < 3; k++) CHECK_EQ(rn_go(lock_and_note, &o, 'A' + k), 0);
-        await_queue(MUTEX(&o.m), 3);
+        await_queue(&o.m, 3);
         for (int k = 0; k < 3; k++) {
             rn_mutex_unlock(&o.m);
             rn_mutex_lock(&o.m); /* a new one that does not wait, or the last */
@@ -308,7 +307,7 @@ TEST_GO(mutex_handed_over_is_used_at_once) {
         rn_mutex_lock(&o.m);
         rn_wg_add(&o.wg, 1);
         CHECK_EQ(rn_go(lock_and_set, &o), 0);
-        await_queue(MUTEX(&o.m), 1);
+        await_queue(&o.m, 1);
         rn_time t = rn__now() + 2 * RN_MS;
         AWAIT(rn__now() > t);
         rn_mutex_unlock(&o.m);
@@ -332,7 +331,7 @@ static int unlock_twice(void *arg) {
     rn_mutex_lock(&o->m);
     rn_wg_add(&o->wg, 1);
     CHECK_EQ(rn_go(lock_and_note, o, 'A'), 0);
-    await_queue(MUTEX(&o->m), 1);
+    await_queue(&o->m, 1);
     uint32_t seen = __atomic_load_n(&o->m.rn__state, __ATOMIC_RELAXED);
     rn__mutex_unlock_slow(&o->m, seen);
     rn__mutex_unlock_slow(&o->m, seen);
@@ -1464,7 +1463,7 @@ TEST_GO(sema_many_addresses_at_once) {
     for (int i = 0; i < KEYS; i++) rn_mutex_lock(&m[i]);
     rn_wg_add(&all, 3 * KEYS);
     for (int i = 0; i < 3 * KEYS; i++) CHECK_EQ(rn_go(wait_for_key, &all, &m[i % KEYS]), 0);
-    for (int i = 0; i < KEYS; i++) await_queue(MUTEX(&m[i]), 3);
+    for (int i = 0; i < KEYS; i++) await_queue(&m[i], 3);
     int order[KEYS];
     for (int i = 0; i < KEYS; i++) order[i] = i;
     for (int i = KEYS - 1; i > 0; i--) {
@@ -1474,7 +1473,7 @@ TEST_GO(sema_many_addresses_at_once) {
     }
     for (int i = 0; i < KEYS; i++) rn_mutex_unlock(&m[order[i]]);
     rn_wg_wait(&all);
-    for (int i = 0; i < KEYS; i++) CHECK_EQ(queue_len(MUTEX(&m[i])), 0);
+    for (int i = 0; i < KEYS; i++) CHECK_EQ(queue_len(&m[i]), 0);
 }
 
 /* ---- what orders nothing ---- */

@@ -51,8 +51,10 @@ static inline bool rn__mutex_take(rn_mutex *m) {
     return __atomic_compare_exchange_n(&m->rn__state, &s, (uint32_t)RN__MUTEX_LOCKED, false,
                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 #else
-    /* 1: RN__MUTEX_LOCKED. In just this form it is `lock bts` on x86; clang 14 makes a loop of it. */
-    return !__builtin_expect((__atomic_fetch_or(&m->rn__state, 1u, __ATOMIC_ACQUIRE) & 1u) != 0, 0);
+    /* In just this form it is `lock bts` on x86; clang 14 makes a loop of it. */
+    uint32_t locked = RN__MUTEX_LOCKED;
+    return !__builtin_expect(
+        (__atomic_fetch_or(&m->rn__state, locked, __ATOMIC_ACQUIRE) & locked) != 0, 0);
 #endif
 }
 
@@ -324,6 +326,11 @@ static inline void rn_sem_init(rn_sem *s, int64_t size) {
 
 RN_API bool rn__sem_try_again(rn_sem *s, int64_t n);
 
+/* May n be taken at once, when the state is v? */
+static inline bool rn__sem_fits(const rn_sem *s, int64_t v, int64_t n) {
+    return !(v & RN__SEM_QUEUED) && n <= s->rn__size - (v >> 1);
+}
+
 /* The word is about to be read, and then written: its line comes to be written to, where it would come twice if it is fought for. */
 #ifdef __x86_64__
 #define RN__TO_WRITE(word) __asm__ volatile("prefetchw %0" : : "m"(*(word)))
@@ -335,7 +342,7 @@ RN_API bool rn__sem_try_again(rn_sem *s, int64_t n);
 static inline bool rn_sem_try(rn_sem *s, int64_t n) {
     RN__TO_WRITE(&s->rn__state);
     int64_t v = __atomic_load_n(&s->rn__state, __ATOMIC_RELAXED);
-    if (n < 0 || v & RN__SEM_QUEUED || n > s->rn__size - (v >> 1)) return false;
+    if (n < 0 || !rn__sem_fits(s, v, n)) return false;
     /* SE: pairs with SE in rn_sem_release and sem.c. */
     if (RN__LIKELY(__atomic_compare_exchange_n(&s->rn__state, &v, v + n * RN__SEM_ONE, false,
                                                __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))

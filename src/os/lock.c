@@ -3,7 +3,6 @@
 
 #include <sched.h>
 
-#include "arch.h"
 #include "base/die.h"
 #include "os/clock.h"
 
@@ -39,7 +38,7 @@ static void wait_slowly(struct rn__lock *l) {
     for (int i = 0; i < STAND_BACK && is_starved(l); i++) rn__nap(NAP_US * RN_US);
     for (int i = 0; i < SPINS; i++) {
         if (try_slowly(l)) return;
-        for (int k = i == 0 ? PAUSES : 2 * PAUSES; k > 0; k--) rn__arch_pause();
+        rn__stand_back(i == 0 ? PAUSES : 2 * PAUSES);
     }
     for (int i = 0; i < YIELDS; i++) {
         if (try_slowly(l)) return;

@@ -17,6 +17,7 @@
 #define RN_OS_LOCK_H
 
 #include "base/atomic.h"
+#include "arch.h"
 #include "base/chaos.h"
 
 enum rn__rank {
@@ -53,6 +54,11 @@ extern struct rn__lock *rn__lock_starved RN_HIDDEN;
 
 /* Told when the caller begins to wait for a lock; the scheduler's (sched/claim.c). Set at start. */
 extern void (*rn__lock_waits)(void) RN_HIDDEN;
+
+/* Between two looks at a word that is fought for: each takes its line from who has it. */
+RN_INLINE void rn__stand_back(int pauses) {
+    for (int i = 0; i < pauses; i++) rn__arch_pause();
+}
 
 RN_INLINE bool rn__lock_try(struct rn__lock *l) {
     return rn__cas_acquire(&l->word, 0u, 1u); /* L1: pairs with L2 */

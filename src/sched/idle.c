@@ -570,7 +570,7 @@ static struct rn__g *watch(struct rn__m *m, rn_time start, bool shy) {
         struct rn__g *g = look(m, &w, now);
         if (g) return g;
         if (crowded ? i < 4 : now - start < SPIN_US * RN_US)
-            for (int k = 0; k < SPIN_PAUSES; k++) rn__arch_pause();
+            rn__stand_back(SPIN_PAUSES);
         else if (now < w.steal && now - w.seen < EMPTY_US * RN_US)
             nap(m);
         else

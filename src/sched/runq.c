@@ -119,7 +119,7 @@ RN_INLINE void fetch_frames(const struct rn__g *g) {
     for (int i = 0; i < FRAME_LINES && at < end; i++, at += RN_CACHE_LINE) __builtin_prefetch(at);
 }
 
-/* What comes out of the global queue: one of a flock is still as it was when it parked. Not under the lock, where it would wait for memory. */
+/* What comes out of the global queue: one of a flock is still as it was when it parked. Not under the lock, where it would wait for memory, while others run. */
 RN_INLINE void rouse(struct rn__g *g) {
     if (g->state != RN__WAITING) return;
     g->state = RN__RUNNABLE;

@@ -154,8 +154,9 @@ static bool still(uint32_t i, struct rn__p *mine) {
  */
 static bool roams(struct rn__m *m) {
     if (rn__load_relaxed(&m->claim) != RN__FOREIGN || m->kept_out == stops) return false;
-    if (rn__load_acquire(&m->inside) == RN__OUTSIDE) m->kept_out = stops; /* WS */
-    return m->kept_out != stops && !m->blocked;
+    if (rn__load_acquire(&m->inside) != RN__OUTSIDE) return !m->blocked; /* WS */
+    m->kept_out = stops;
+    return false;
 }
 
 /* All at once: who is still inside could make ready one who was blocked when we looked at it. It would do so with the lock. */

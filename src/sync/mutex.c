@@ -28,7 +28,6 @@
 #include <runnel/go.h>
 #include <runnel/sync.h>
 
-#include "arch.h"
 #include "base/die.h"
 #include "os/sanitizer.h"
 #include "sync/sema.h"
@@ -37,7 +36,6 @@ enum { LOCKED = RN__MUTEX_LOCKED, QUEUED = RN__MUTEX_QUEUED };
 enum { SPINS = 4, SPIN_PAUSES = 30 }; /* a microsecond or two, while waking costs tens */
 #define STARVED RN_MS
 #define NOT_LOCKED "sync: unlock of unlocked mutex"
-#define waiters_of(m) rn__sema_key(m, RN__KEY)
 
 /* Take m if it is free. `more` is QUEUED if the caller is to see to the queue. */
 static bool take(rn_mutex *m, uint32_t more) {
@@ -53,7 +51,7 @@ static bool spin(rn_mutex *m) {
     for (int i = rn_procs(0) > 1 ? SPINS : 0; i > 0; i--) {
         /* Those in the queue come first. */
         if (rn__load_relaxed(&m->rn__state) & QUEUED) return false;
-        for (int k = 0; k < SPIN_PAUSES; k++) rn__arch_pause();
+        rn__stand_back(SPIN_PAUSES);
         if (take(m, 0)) return true;
     }
     return false;
@@ -79,7 +77,7 @@ static bool enqueue(rn_mutex *m, struct rn__waiter *w, uint32_t more) {
 
 static void wait_for(rn_mutex *m) {
     struct rn__waiter w;
-    rn__waiter_init(&w, waiters_of(m), false);
+    rn__waiter_init(&w, m, false);
     w.since = rn__now();
     w.more = 0;
     while (enqueue(m, &w, w.more)) {
@@ -111,14 +109,10 @@ static void pass_on(rn_mutex *m) {
     struct rn__sema *q = rn__sema_lock(m);
     if (rn__load_relaxed(&m->rn__state) != (LOCKED | QUEUED))
         rn__fatal(NOT_LOCKED); /* another unlocked it, too */
-    struct rn__waiter *w = rn__sema_first(q, waiters_of(m));
-    struct rn__g *owner = NULL;
-    uint32_t to = 0;
-    if (w) {
-        to = choose(w);
-        if (to) owner = w->g;
-        (void)rn__sema_claim(q, w, &wakes);
-    }
+    struct rn__waiter *w = rn__sema_first(q, m);
+    uint32_t to = w ? choose(w) : 0;
+    struct rn__g *owner = to ? w->g : NULL;
+    if (w) (void)rn__sema_claim(q, w, &wakes);
     rn__store_release(&m->rn__state, to); /* MX */
     rn__sema_unlock(q);
     rn__sema_post(&wakes);

@@ -165,11 +165,8 @@ void rn_pool_clear(rn_pool *p) {
     struct rn__pool_slots *s = rn__load_acquire(&p->rn__slots); /* PS */
     void *obj;
     if (!s) return;
-    for (uint32_t i = 0; i < s->count; i++) {
-        destroy(p, s->slot[i].hand);
-        s->slot[i].hand = NULL;
-    }
-    while ((obj = take(s))) destroy(p, obj);
+    for (uint32_t i = 0; i < s->count; i++) destroy(p, s->slot[i].hand);
+    while ((obj = take_any(s, rn__enter()))) destroy(p, obj);
     rn__store_relaxed(&p->rn__slots, (struct rn__pool_slots *)NULL);
     free(s);
 }

@@ -19,7 +19,6 @@
 #include <runnel/context.h>
 #include <runnel/sync.h>
 
-#include "arch.h"
 #include "os/sanitizer.h"
 #include "sync/sema.h"
 
@@ -34,9 +33,9 @@ enum { PAUSES = 128 }; /* a microsecond or more */
  */
 bool rn__sem_try_again(rn_sem *s, int64_t n) {
     for (;;) {
-        for (int i = 0; i < PAUSES; i++) rn__arch_pause();
+        rn__stand_back(PAUSES);
         int64_t v = rn__load_relaxed(&s->rn__state);
-        if (v & QUEUED || n > s->rn__size - (v >> 1)) return false;
+        if (!rn__sem_fits(s, v, n)) return false;
         if (rn__cas_acquire(&s->rn__state, v, v + n * ONE)) break; /* SE */
     }
     rn__san_acquire_word(s);
@@ -61,7 +60,7 @@ static bool enqueue(rn_sem *s, struct rn__waiter *w) {
     bool taken = false, over = false;
     while (!over) {
         int64_t v = rn__load_relaxed(&s->rn__state);
-        taken = !(v & QUEUED) && w->amount <= s->rn__size - (v >> 1);
+        taken = rn__sem_fits(s, v, w->amount);
         /* Else somebody holds what we lack, and will see QUEUED. */
         over = v & QUEUED ||
                rn__cas_acquire(&s->rn__state, v, taken ? v + w->amount * ONE : v | QUEUED); /* SE */
