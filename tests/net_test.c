@@ -1141,6 +1141,73 @@ TEST_GO(copy_counts_as_it_goes) {
     rn_unref(done);
 }
 
+struct stream {
+    struct pair in, out; /* copied from in.b to out.a */
+    rn_chan(int) result;
+};
+
+static struct stream stream_new(void) {
+    struct stream s = {tcp_pair(), tcp_pair(), rn_make(int, 1)};
+    rn_go(copy_all, s.out.a, s.in.b, s.result);
+    return s;
+}
+
+static void carry(const struct stream *s, size_t n) {
+    rn_chan(int) done = rn_make(int, 1);
+    unsigned char *data = malloc(n);
+    for (size_t i = 0; i < n; i++) data[i] = pattern(i);
+    rn_go(read_pattern, s->out.b, n, done);
+    CHECK_EQ(rn_write(s->in.a, data, n), n);
+    rn_recv(done);
+    free(data);
+    rn_unref(done);
+}
+
+static void stream_end(struct stream *s) {
+    CHECK_EQ(rn_conn_close_write(s->in.a), 0);
+    rn_recv(s->result);
+    close_pair(&s->in);
+    close_pair(&s->out);
+    rn_unref(s->result);
+}
+
+/* One that moves something has a pipe, and hands it on. */
+TEST_GO(copies_that_wait_have_no_pipe) {
+    enum { N = 8 };
+    struct stream s[N];
+    for (int i = 0; i < N; i++) s[i] = stream_new();
+    until_waiting(N);
+    int before = fds_open();
+    for (int i = 0; i < N; i++) {
+        carry(&s[i], 1 << 20);
+        until_waiting(N);
+    }
+    CHECK_LE(fds_open(), before + 2);
+    for (int i = 0; i < N; i++) stream_end(&s[i]);
+}
+
+/* What one could not give on is in a pipe; nobody else gets it. */
+TEST_GO(what_a_copy_leaves_in_a_pipe_is_gone) {
+    for (int i = 0; i < 8; i++) {
+        struct stream s = stream_new();
+        int64_t n = 0;
+        unsigned char *data = calloc(1, 1 << 20);
+        rn_time far = rn_now() + RN_SEC / 20;
+        for (ssize_t r; (r = rn_write_some_until(s.in.a, data, 1 << 20, far)) > 0;) n += r;
+        CHECK_EQ(rn_conn_close(s.out.a), 0);
+        CHECK_EQ(rn_recv(s.result), -EBADF);
+        CHECK_GT(n, 1 << 20);
+        free(data);
+        rn_conn_close(s.out.b);
+        rn_conn_close(s.out.listener);
+        close_pair(&s.in);
+        rn_unref(s.result);
+        struct stream t = stream_new();
+        carry(&t, 1 << 20);
+        stream_end(&t);
+    }
+}
+
 static int temp_file(void) {
     char name[] = "/tmp/runnel-net-XXXXXX";
     int fd = mkostemp(name, O_CLOEXEC);

@@ -3,30 +3,26 @@
  * copy.c: moving bytes without looking at them: from a connection to a connection, from a file to a connection (sendfile(2)).
  *
  * Between connections few bytes at a time go through a buffer, as that is cheaper, and many through a pipe (splice(2)): when the buffer was
- * filled the pipe is tried next, when little came through the pipe the buffer is. What was taken is given on before more is taken; so -EAGAIN
+ * filled a pipe is tried next, when little came through the pipe the buffer is. What was taken is given on before more is taken; so -EAGAIN
  * from taking means that there is nothing to read, and from giving that there is no room to write: each is waited for on the right connection.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "base/atomic.h"
 #include "net/net.h"
 #include "net/sys.h"
 
 enum {
-    CHUNK = 32 * 1024,
-    PIPE = 256 * 1024, /* what is asked of the pipe; it may hold less */
-    FEW = 16 * 1024,   /* from here on the pipe is worth its system calls */
+    FEW = 16 * 1024, /* from here on the pipe is worth its system calls */
     SENDFILE_MAX = 1 << 30
 };
 
 struct copy {
     rn_conn dst, src; /* only the one that is waited for is used, so that the other can be closed */
     int64_t *count;   /* atomic; the caller's, may be NULL */
-    char *buf;        /* of CHUNK */
-    int pipe[2];      /* -1: not yet */
-    bool many;        /* through the pipe */
+    char *buf;        /* while something is in it */
+    int pipe[2];      /* the same */
+    bool many;        /* through a pipe */
     bool no_pipe;     /* the kernel cannot, or there are no descriptors left */
     size_t n;         /* asked for, by a try */
     size_t at;        /* in buf */
@@ -36,19 +32,27 @@ static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* ---- the four tries ---- */
 
+/* Who waits for something to come has neither. -EINVAL: there is no pipe that could take it. */
 static int64_t try_fill(struct rn__pollfd *pd, void *op) {
     struct copy *c = op;
-    return rn__sys_splice(pd->fd, c->pipe[1], c->n);
+    if (rn__transit_pipe(c->pipe) < 0) return -EINVAL;
+    int64_t r = rn__sys_fill(pd->fd, c->pipe[1], c->n);
+    if (r <= 0) rn__transit_pipe_give(c->pipe);
+    return r;
 }
 
 static int64_t try_drain(struct rn__pollfd *pd, void *op) {
     struct copy *c = op;
-    return rn__sys_splice(c->pipe[0], pd->fd, c->n);
+    return rn__sys_drain(c->pipe[0], pd->fd, c->n);
 }
 
 static int64_t try_read(struct rn__pollfd *pd, void *op) {
     struct copy *c = op;
-    return rn__read_try(pd, &(struct iovec){c->buf, c->n}, 1);
+    c->buf = rn__transit_buf();
+    if (!c->buf) return -ENOMEM;
+    int64_t r = rn__read_try(pd, &(struct iovec){c->buf, c->n}, 1);
+    if (r <= 0) rn__transit_buf_give(c->buf);
+    return r;
 }
 
 static int64_t try_write(struct rn__pollfd *pd, void *op) {
@@ -95,25 +99,32 @@ static int64_t give(struct copy *c, rn__try *try, size_t n, struct rn__call *k) 
 }
 
 static int64_t through_buffer(struct copy *c, size_t n, struct rn__call *k) {
-    int64_t r = take(c, try_read, least(n, CHUNK), k);
-    c->many = r == CHUNK && !c->no_pipe;
-    return r > 0 ? give(c, try_write, (size_t)r, k) : r;
+    int64_t r = take(c, try_read, least(n, RN__TRANSIT_BUF), k);
+    c->many = r == RN__TRANSIT_BUF;
+    if (r <= 0) return r;
+    r = give(c, try_write, (size_t)r, k);
+    rn__transit_buf_give(c->buf);
+    return r;
 }
 
-/* What is in the pipe cannot be spliced out: take it from there into the buffer, and go on with that. */
-static int64_t rescue(struct copy *c, size_t n, struct rn__call *k) {
-    for (size_t left = n; left > 0;) {
-        struct iovec v = {c->buf, least(left, CHUNK)};
-        ssize_t r = rn__sys_readv(c->pipe[0], &v, 1);
+/* What is in the pipe cannot be spliced out: take it from there into a buffer, and go on with that. */
+static int64_t rescue(struct copy *c, size_t left, struct rn__call *k) {
+    int64_t r = 0;
+    c->no_pipe = true;
+    c->buf = rn__transit_buf();
+    if (!c->buf) return -ENOMEM;
+    for (; left > 0; left -= (size_t)r) {
+        struct iovec v = {c->buf, least(left, RN__TRANSIT_BUF)};
+        r = rn__sys_readv(c->pipe[0], &v, 1);
         if (r > 0) r = give(c, try_write, (size_t)r, k);
-        if (r < 0) return r;
-        left -= (size_t)r;
+        if (r < 0) break;
     }
-    return (int64_t)n;
+    rn__transit_buf_give(c->buf);
+    return r;
 }
 
 static int64_t through_pipe(struct copy *c, size_t n, struct rn__call *k) {
-    int64_t got = take(c, try_fill, least(n, PIPE), k);
+    int64_t got = take(c, try_fill, least(n, RN__TRANSIT_PIPE), k);
     c->many = got >= FEW;
     if (got == -EINVAL) {
         c->no_pipe = true;
@@ -121,23 +132,16 @@ static int64_t through_pipe(struct copy *c, size_t n, struct rn__call *k) {
     }
     if (got <= 0) return got;
     int64_t r = give(c, try_drain, (size_t)got, k);
-    if (r != -EINVAL) return r;
-    c->no_pipe = true;
-    return rescue(c, (size_t)got, k);
-}
-
-static bool has_pipe(struct copy *c) {
-    if (c->no_pipe || c->pipe[0] >= 0) return !c->no_pipe;
-    c->no_pipe = rn__sys_pipe(c->pipe) < 0;
-    if (c->no_pipe)
-        c->pipe[0] = -1;
+    if (r == -EINVAL) r = rescue(c, c->n, k);
+    if (r >= 0)
+        rn__transit_pipe_give(c->pipe);
     else
-        (void)rn__sys_pipe_room(c->pipe[1], PIPE);
-    return !c->no_pipe;
+        rn__transit_pipe_drop(c->pipe);
+    return r < 0 ? r : got;
 }
 
 static int64_t copy_some(struct copy *c, size_t n, struct rn__call *k) {
-    return c->many && has_pipe(c) ? through_pipe(c, n, k) : through_buffer(c, n, k);
+    return c->many && !c->no_pipe ? through_pipe(c, n, k) : through_buffer(c, n, k);
 }
 
 static int64_t copy_all(struct copy *c, size_t n, struct rn__call *k) {
@@ -152,16 +156,8 @@ static int64_t copy_all(struct copy *c, size_t n, struct rn__call *k) {
 }
 
 static int64_t copy(rn_conn dst, rn_conn src, size_t n, int64_t *count, struct rn__call *k) {
-    struct copy c = {.dst = dst, .src = src, .count = count, .pipe = {-1, -1}};
-    c.buf = malloc(CHUNK);
-    if (!c.buf) return -ENOMEM;
-    int64_t done = copy_all(&c, n, k);
-    free(c.buf);
-    if (c.pipe[0] >= 0) {
-        close(c.pipe[0]);
-        close(c.pipe[1]);
-    }
-    return done;
+    struct copy c = {.dst = dst, .src = src, .count = count};
+    return copy_all(&c, n, k);
 }
 
 /* ---- from a file ---- */

@@ -28,10 +28,17 @@ static int flags_of(const struct rn__pollfd *pd, enum how how) {
 
 /* ---- reading ---- */
 
+/* recv(2) is the shorter way through the kernel. */
+static ssize_t read_now(const struct rn__pollfd *pd, const struct iovec *iov, int n) {
+    bool plain = n == 1 && iov->iov_len > 0 && pd->kind & RN__SOCKET;
+    return plain ? rn__sys_recv(pd->fd, iov->iov_base, iov->iov_len)
+                 : rn__sys_readv(pd->fd, iov, n);
+}
+
 /* A TCP connection that gives less than is asked for is empty. (Others may stop at a boundary in between.) */
 int64_t rn__read_try(struct rn__pollfd *pd, const struct iovec *iov, int n) {
     uint32_t seq = rn__poll_seq(pd, RN__POLL_READ);
-    int64_t r = rn__sys_readv(pd->fd, iov, n);
+    int64_t r = read_now(pd, iov, n);
     if (n == 1 && r > 0 && (size_t)r < iov->iov_len && pd->kind & RN__TCP)
         rn__poll_read_short(pd, seq);
     return r;

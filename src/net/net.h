@@ -41,6 +41,17 @@ int64_t rn__io_on(struct rn__pollfd *pd, uint32_t dir, rn__try *try, void *op, s
 /* readv(2), as a try. */
 int64_t rn__read_try(struct rn__pollfd *pd, const struct iovec *iov, int n);
 
+/*
+ * What bytes are in on their way (transit.c). A buffer, of RN__TRANSIT_BUF, or NULL: no memory. An empty pipe, of RN__TRANSIT_PIPE if the
+ * kernel allows, at least 64 KiB: both ends, or -errno; it is given back empty, or dropped.
+ */
+enum { RN__TRANSIT_BUF = 32 * 1024, RN__TRANSIT_PIPE = 256 * 1024 };
+char *rn__transit_buf(void);
+void rn__transit_buf_give(char *buf);
+int rn__transit_pipe(int ends[2]);
+void rn__transit_pipe_give(const int ends[2]);
+void rn__transit_pipe_drop(const int ends[2]);
+
 /* The turn to write, within the call's and the connection's limits. 0, then rn__poll_give_turn; or -errno. */
 int rn__turn(struct rn__pollfd *pd, struct rn__call *k);
 void rn__call_end(struct rn__call *k);

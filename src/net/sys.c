@@ -30,6 +30,8 @@
         r_ < 0 ? -errno : r_;                                                                      \
     })
 
+RN_NOINLINE ssize_t rn__sys_recv(int fd, void *buf, size_t n) { return RETRY(recv(fd, buf, n, 0)); }
+
 RN_NOINLINE ssize_t rn__sys_readv(int fd, const struct iovec *iov, int n) {
     if (n == 1) return RETRY(read(fd, iov->iov_base, iov->iov_len));
     return RETRY(readv(fd, iov, n));
@@ -91,10 +93,15 @@ RN_NOINLINE ssize_t rn__sys_writev(int fd, const struct iovec *iov, int n) {
     return r;
 }
 
-RN_NOINLINE ssize_t rn__sys_splice(int from, int to, size_t n) {
+/* Into a pipe whose reading end is the caller's too: nobody raises SIGPIPE. */
+RN_NOINLINE ssize_t rn__sys_fill(int from, int pipe, size_t n) {
+    return RETRY(splice(from, NULL, pipe, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+}
+
+RN_NOINLINE ssize_t rn__sys_drain(int pipe, int to, size_t n) {
     struct quiet q;
     quiet_begin(&q);
-    ssize_t r = RETRY(splice(from, NULL, to, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+    ssize_t r = RETRY(splice(pipe, NULL, to, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
     quiet_end(&q, r, n);
     return r;
 }
@@ -152,7 +159,10 @@ RN_NOINLINE int rn__sys_socketpair(int type, int fd[2]) {
 RN_NOINLINE int rn__sys_pipe(int fd[2]) { return RETRY(pipe2(fd, O_NONBLOCK | O_CLOEXEC)); }
 
 /* How much it holds; less or more than asked for. */
-RN_NOINLINE int rn__sys_pipe_room(int fd, int n) { return RETRY(fcntl(fd, F_SETPIPE_SZ, n)); }
+RN_NOINLINE int rn__sys_pipe_room(int fd, int n) {
+    int room = fcntl(fd, F_SETPIPE_SZ, n);
+    return room >= 0 ? room : RETRY(fcntl(fd, F_GETPIPE_SZ));
+}
 
 RN_NOINLINE int rn__sys_nonblock(int fd) {
     int flags = RETRY(fcntl(fd, F_GETFL));

@@ -10,13 +10,17 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+ssize_t rn__sys_recv(int fd, void *buf, size_t n); /* n > 0: unlike read(2) it waits for none */
 ssize_t rn__sys_readv(int fd, const struct iovec *iov, int n);
 ssize_t rn__sys_recvmsg(int fd, struct msghdr *m, int flags);
 ssize_t rn__sys_sendmsg(int fd, const struct msghdr *m, int flags);
 
+/* splice(2) into a pipe of the caller's, and out of it. */
+ssize_t rn__sys_fill(int from, int pipe, size_t n);
+
 /* For what is not a socket: no SIGPIPE even so. */
 ssize_t rn__sys_writev(int fd, const struct iovec *iov, int n);
-ssize_t rn__sys_splice(int from, int to, size_t n);
+ssize_t rn__sys_drain(int pipe, int to, size_t n);
 ssize_t rn__sys_sendfile(int to, int from, off_t *off, size_t n);
 
 int rn__sys_socket(int family, int type);
@@ -30,8 +34,8 @@ int rn__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 int rn__sys_getsockname(int fd, struct sockaddr *sa, socklen_t *len);
 int rn__sys_getpeername(int fd, struct sockaddr *sa, socklen_t *len);
 int rn__sys_socketpair(int type, int fd[2]);
-int rn__sys_pipe(int fd[2]); /* both ends non-blocking */
-int rn__sys_pipe_room(int fd, int n);
+int rn__sys_pipe(int fd[2]);          /* both ends non-blocking */
+int rn__sys_pipe_room(int fd, int n); /* asks for n; what it has */
 int rn__sys_nonblock(int fd);
 int rn__sys_dup(int fd);
 int rn__sys_poll(int fd, short events); /* revents now */
