@@ -24,8 +24,7 @@
 
 enum {
     MAX_ELEM = 65536,
-    FEW = 64,   /* that a close sees to at once, however many there are */
-    AHEAD = 16, /* so far on is who is fetched meanwhile: the stacks' colours (sched/stack.c) */
+    FEW = 64, /* that a close sees to at once, however many there are */
 };
 
 /* ---- making and references ---- */
@@ -514,32 +513,18 @@ int rn_chan_try_recv(void *cv, void *v) {
 
 /* ---- close ---- */
 
-/*
- * Who comes next in a long queue is known only when the one before has come, a miss of every cache and of the TLB. But those
- * that were started one after the other have stacks at equal distances, mostly, and most often they wait in that order: so who comes 16 places
- * on lies as far from here as we from the one 16 places back. A wrong guess costs a fetch.
- */
-struct ahead {
-    const struct rn__waiter *back[AHEAD]; /* a ring of the last ones */
-    uint32_t n;
-    ptrdiff_t step;
-};
-
-RN_INLINE void fetch_ahead(struct ahead *a, const struct rn__waiter *w) {
-    const struct rn__waiter **back = &a->back[a->n++ % AHEAD];
-    ptrdiff_t step = *back ? (const char *)w - (const char *)*back : a->step;
-    if (step == a->step) {
-        __builtin_prefetch((const char *)w + step);
-        __builtin_prefetch((const char *)w->g + step);
-    }
-    a->step = step;
-    *back = w;
+/* Who comes 16 places on in a long queue is fetched meanwhile. */
+RN_INLINE void fetch_ahead(struct rn__ahead *a, const struct rn__waiter *w) {
+    const char *next = rn__ahead(a, w, RN__AHEAD);
+    if (!next) return;
+    __builtin_prefetch(next);
+    __builtin_prefetch((const char *)w->g + (next - (const char *)w));
 }
 
 /* Those of a flock are off their stacks, claimed if they are selects, and so nobody else's to touch. */
 static uint32_t take_flock(struct rn__flock *f, struct rn__g **out, uint32_t n) {
     struct rn__waiter *w = f->rest;
-    struct ahead a = {.step = f->step};
+    struct rn__ahead a = {.step = f->step};
     uint32_t got = 0;
     for (; w && got < n; w = w->next) {
         fetch_ahead(&a, w);
@@ -557,7 +542,7 @@ static uint32_t take_flock(struct rn__flock *f, struct rn__g **out, uint32_t n) 
 static struct rn__waitq claim_all(struct rn__waitq q) {
     struct rn__waitq got = {q.first, NULL};
     struct rn__waiter **at = &got.first, *w;
-    struct ahead a = {.step = 0};
+    struct rn__ahead a = {.step = 0};
     while ((w = *at)) {
         fetch_ahead(&a, w);
         if (w->select) {

@@ -49,6 +49,7 @@
 #include "os/barrier.h"
 #include "os/lock.h"
 #include "os/sanitizer.h"
+#include "sched/ahead.h"
 #include "sched/sched.h"
 #include "sched/timer.h"
 
@@ -102,6 +103,7 @@ struct rn__g {
     uint32_t locks;
     uint32_t sleep;  /* futex of a plain thread */
     struct rn__m *m; /* the thread that runs it, or ran it last */
+    uint32_t ran;    /* its P's tick when it began to, the last time */
     void *tsan_fiber;
     void *asan_save;
     const char *asan_bottom;
@@ -180,7 +182,8 @@ struct rn__p {
     struct rn__g *runnext;
     struct rn__young young; /* begins in the line of head and tail */
     struct rn__g *ring[RN__RING];
-    struct rn__g *free; /* stacks of the default class, last in first out */
+    struct rn__ahead ahead; /* of those made ready that had not run for long */
+    struct rn__g *free;     /* stacks of the default class, last in first out */
     uint32_t nfree;
     uint32_t id;
     uint64_t next_id, end_id; /* goroutine numbers at hand */
@@ -214,6 +217,26 @@ struct rn__p {
     /* The owner's. */
     struct rn__g *young_slot[RN__YOUNG]; /* not cleared at start */
 };
+
+/* By m, which has a P: it is about to switch to g. */
+RN_INLINE void rn__start_running(struct rn__m *m, struct rn__g *g) {
+    g->state = RN__RUNNING;
+    g->m = m;
+    g->ran = m->p->tick;
+}
+
+enum { RN__FRAME_LINES = 16 }; /* fetched of a parked one, at most */
+
+/*
+ * Fetch the frames that the parked `like` will go on in, up to its G; or as much where g is thought to lie, which was started like that one.
+ * In line: gcc takes a function that only fetches for one that does nothing.
+ */
+RN_INLINE void rn__fetch_frames(const struct rn__g *like, const void *g) {
+    const char *end = (const char *)g + offsetof(struct rn__g, ran);
+    const char *at = (const char *)g - ((const char *)like - (const char *)like->ctx.sp);
+    for (int i = 0; i < RN__FRAME_LINES && at < end; i++, at += RN_CACHE_LINE)
+        __builtin_prefetch(at);
+}
 
 /* All that is shared. Plain fields are under `lock`; those marked `atomic` are read without. */
 struct rn__sched {

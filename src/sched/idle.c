@@ -730,8 +730,7 @@ void rn__schedule(struct rn__m *m) {
             run_locked(m, g);
             continue;
         }
-        g->state = RN__RUNNING;
-        g->m = m;
+        rn__start_running(m, g);
         rn__switch(m, &m->g0, g);
     }
 }

@@ -57,15 +57,10 @@ RN_UNSEEN void rn__san_after(struct rn__g *self) {
         __sanitizer_finish_switch_fiber(self->asan_save, NULL, NULL);
 }
 
-static inline void start_running(struct rn__m *m, struct rn__g *g) {
-    g->state = RN__RUNNING;
-    g->m = m;
-}
-
 void rn__away(struct rn__m *m, struct rn__g *g, void (*after)(void *), void *arg) {
     struct rn__g *next = rn__runq_pick(m->p);
     if (unlikely(next == g)) { /* it yielded and is alone */
-        start_running(m, g);
+        rn__start_running(m, g);
         return;
     }
     m->after = after;
@@ -74,7 +69,7 @@ void rn__away(struct rn__m *m, struct rn__g *g, void (*after)(void *), void *arg
         m->picked = next;
         next = &m->g0;
     } else {
-        start_running(m, next);
+        rn__start_running(m, next);
     }
     rn__switch(m, g, next);
     rn__run_after(rn__arch_tls_m());
@@ -140,6 +135,14 @@ static inline void run_new(struct rn__m *m, struct rn__g *g) {
     }
 }
 
+/* A P has run so many others since: of what g needs little is left in the cache, and so it is with those that come after it. */
+enum { FORGOTTEN = 1024, PLACES = 3 };
+
+static RN_NOINLINE void fetch_ahead(struct rn__p *p, const struct rn__g *g) {
+    const char *next = rn__ahead(&p->ahead, g, PLACES);
+    if (next) rn__fetch_frames(g, next);
+}
+
 void rn__ready_on(struct rn__m *m, struct rn__g *g) {
     if (unlikely(g->kind == RN__THREAD)) {
         rn__thread_ready(g);
@@ -147,6 +150,7 @@ void rn__ready_on(struct rn__m *m, struct rn__g *g) {
     }
     rn__assert(g->state == RN__WAITING, "proc: made ready, but not waiting");
     g->state = RN__RUNNABLE;
+    if (likely(m->p) && unlikely(m->p->tick - g->ran >= FORGOTTEN)) fetch_ahead(m->p, g);
     run_next(m, g);
 }
 

@@ -37,7 +37,6 @@ enum {
     LONG_US = 250,   /* what waits so long is stolen at once */
     NEXT_US = 20,    /* or in run-next, while one goroutine runs */
     COLD = 32, /* so many of a flock are fetched at a time: their frames fill the first cache */
-    FRAME_LINES = 16, /* fetched of a parked one, at most */
 };
 
 /* Relaxed: a glance, or the owner's own */
@@ -113,17 +112,11 @@ static struct rn__flock *flock_of(struct rn__g *slot) {
     return (uintptr_t)slot & 1 ? (struct rn__flock *)(void *)((char *)slot - 1) : NULL;
 }
 
-/* The frames that a parked one will go on in, up to its G. In line: gcc takes a function that only fetches for one that does nothing. */
-RN_INLINE void fetch_frames(const struct rn__g *g) {
-    const char *at = g->ctx.sp, *end = (const char *)(g + 1);
-    for (int i = 0; i < FRAME_LINES && at < end; i++, at += RN_CACHE_LINE) __builtin_prefetch(at);
-}
-
 /* What comes out of the global queue: one of a flock is still as it was when it parked. Not under the lock, where it would wait for memory, while others run. */
 RN_INLINE void rouse(struct rn__g *g) {
     if (g->state != RN__WAITING) return;
     g->state = RN__RUNNABLE;
-    fetch_frames(g);
+    rn__fetch_frames(g, g);
 }
 
 /* The first n that wait there, or as many as there are, to be roused. */
@@ -165,7 +158,7 @@ void rn__global_unfold(void) {
     rn__lock_release(&rn__sched.lock);
 }
 
-/* Who comes soon is fetched: first the G, then the frames that it will go on in. In line, as fetch_frames. */
+/* Who comes soon is fetched: first the G, then the frames that it will go on in. In line, as rn__fetch_frames. */
 RN_INLINE void fetch(struct rn__p *p, uint32_t h) {
     __builtin_prefetch(p->ring[(h + 1) % RN__RING]); /* or a stale pointer: no harm */
     if (h == p->tail) return;
