@@ -15,6 +15,7 @@
 #ifndef RUNNEL_CHAN_H
 #define RUNNEL_CHAN_H
 
+#include <errno.h>
 #include <runnel/base.h>
 
 RN__BEGIN
@@ -61,8 +62,8 @@ RN__BEGIN
  * int rn_try_recv(c, T *v): receive if that needs no waiting. 0; -EAGAIN: would block;
  * -EPIPE: closed and drained, *v zeroed. v may be NULL. On NULL: -EAGAIN. Never block.
  */
-#define rn_try_send(c, v) RN__SEND(rn_chan_try_send, c, v, __COUNTER__)
-#define rn_try_recv(c, v) rn_chan_try_recv(RN__RECVABLE_INTO(c, v), (v))
+#define rn_try_send(c, v) RN__SEND(rn__try_send, c, v, __COUNTER__)
+#define rn_try_recv(c, v) rn__try_recv(RN__RECVABLE_INTO(c, v), (v))
 
 /*
  * int rn_send_until(c, v, rn_time t): send, waiting until t at most. 0; -ETIMEDOUT; -EPIPE: closed.
@@ -169,6 +170,48 @@ RN_API size_t rn_chan_len(void *c);
 RN_API size_t rn_chan_cap(void *c);
 RN_API void *rn_chan_ref(void *c);
 RN_API void rn_chan_unref(void *c);
+
+/*
+ * What a try that fails looks at, in line, and nothing else: how a channel begins. All are atomic.
+ * Full, or empty, and then open: as a closed channel does not open again, it was open, too, when it was full or empty. (Go looks
+ * the other way round: then a close that takes a receiver away between the looks makes it full, which it was neither before nor after.)
+ */
+struct rn__chan_glance {
+    size_t count, cap;        /* in the buffer */
+    const void *receivers[2]; /* first and last of those that wait */
+    const void *senders[2];
+    uint16_t closed;
+};
+
+/* Q1, Q2, Q3: pair with those in chan/chan.c. Without a buffer count and cap are 0, with one nobody waits to send while it is empty. */
+static inline bool rn__chan_empty(const void *c) {
+    const struct rn__chan_glance *g = (const struct rn__chan_glance *)c;
+    size_t count = __atomic_load_n(&g->count, __ATOMIC_ACQUIRE);
+    const void *sender = __atomic_load_n(&g->senders[0], __ATOMIC_ACQUIRE);
+    return (count | (uintptr_t)sender) == 0;
+}
+
+static inline bool rn__chan_full(const void *c) {
+    const struct rn__chan_glance *g = (const struct rn__chan_glance *)c;
+    size_t left = g->cap - __atomic_load_n(&g->count, __ATOMIC_ACQUIRE);
+    const void *receiver = __atomic_load_n(&g->receivers[0], __ATOMIC_ACQUIRE);
+    return (left | (uintptr_t)receiver) == 0;
+}
+
+static inline bool rn__chan_open(const void *c) {
+    const struct rn__chan_glance *g = (const struct rn__chan_glance *)c;
+    return __atomic_load_n(&g->closed, __ATOMIC_ACQUIRE) == 0;
+}
+
+static inline int rn__try_send(void *c, const void *v) {
+    if (c && rn__chan_full(c) && rn__chan_open(c)) return -EAGAIN;
+    return rn_chan_try_send(c, v);
+}
+
+static inline int rn__try_recv(void *c, void *v) {
+    if (c && rn__chan_empty(c) && rn__chan_open(c)) return -EAGAIN;
+    return rn_chan_try_recv(c, v);
+}
 
 RN__END
 

@@ -434,18 +434,6 @@ bool rn_chan_recv(void *cv, void *v) {
     return true;
 }
 
-/* Would a send block? A glance: true only if it would have at some instant during the call. */
-static bool full(struct rn__hchan *c) {
-    if (c->dataqsiz == 0) return !rn__load_acquire(&c->recvq.first); /* Q1 */
-    return rn__load_acquire(&c->qcount) == c->dataqsiz;              /* Q2 */
-}
-
-static bool empty(struct rn__hchan *c) {
-    uintptr_t there = c->dataqsiz == 0 ? (uintptr_t)rn__load_acquire(&c->sendq.first)
-                                       : rn__load_acquire(&c->qcount);
-    return there == 0;
-}
-
 static RN_NOINLINE int try_send(struct rn__hchan *c, const void *v) {
     struct rn__m *m = rn__enter();
     bool locked = rn__chan_lock(c, m);
@@ -455,15 +443,11 @@ static RN_NOINLINE int try_send(struct rn__hchan *c, const void *v) {
     return out == RN__DONE ? 0 : out == RN__CLOSED ? -EPIPE : -EAGAIN;
 }
 
-/*
- * Failing without the lock, as Go does. Full and then open: as a closed channel does not open again, it was open, too,
- * when it was full. (Go looks the other way round: then a close that takes a receiver away between the looks makes
- * it full, which it was neither before nor after.)
- */
+/* Failing without the lock, as Go does; see struct rn__chan_glance. */
 int rn_chan_try_send(void *cv, const void *v) {
     struct rn__hchan *c = cv;
     if (unlikely(!c)) return -EAGAIN;
-    if (full(c) && likely(!rn__load_acquire(&c->closed))) return -EAGAIN;
+    if (rn__chan_full(c) && likely(rn__chan_open(c))) return -EAGAIN;
     return try_send(c, v);
 }
 
@@ -493,17 +477,16 @@ static RN_NOINLINE int try_recv(struct rn__hchan *c, void *v) {
  * stays so. The first to see that notes it for all.
  */
 static RN_NOINLINE int try_recv_closed(struct rn__hchan *c, void *v) {
-    if (!empty(c) || !left_by_its_closer(c)) return try_recv(c, v);
-    rn__store_release(&c->closed, RN__OVER); /* Q3: with what the closer did before */
+    if (!rn__chan_empty(c) || !left_by_its_closer(c)) return try_recv(c, v);
+    rn__store_release(&c->closed, (uint16_t)RN__OVER); /* Q3: with what the closer did before */
     recv_closed(c, v);
     return -EPIPE;
 }
 
-/* Empty and then open: as a closed channel does not open again, it was open, too, when it was empty. */
 int rn_chan_try_recv(void *cv, void *v) {
     struct rn__hchan *c = cv;
     if (unlikely(!c)) return -EAGAIN;
-    if (!empty(c)) return try_recv(c, v);
+    if (!rn__chan_empty(c)) return try_recv(c, v);
     uint32_t closed = rn__load_acquire(&c->closed); /* Q3 */
     if (likely(!closed)) return -EAGAIN;
     if (unlikely(closed != RN__OVER || rn__sanitized)) return try_recv_closed(c, v);
@@ -593,7 +576,7 @@ void rn_chan_close(void *cv) {
     }
     struct rn__glist l = {0};
     rn__san_release(&c->closed);
-    rn__store_release(&c->closed, 1u); /* Q3: pairs with the try forms' glance */
+    rn__store_release(&c->closed, (uint16_t)1); /* Q3: pairs with the try forms' glance */
     struct rn__flock *receivers = wake_all(c, &c->recvq, &l);
     struct rn__flock *senders = wake_all(c, &c->sendq, &l);
     rn__chan_unlock(c, locked);

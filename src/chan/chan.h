@@ -54,25 +54,34 @@ struct rn__waitq {
 };
 
 struct rn__hchan {
-    struct rn__p *bias;
-    struct rn__lock lock;
-    uint32_t closed; /* 0; 1; RN__OVER: and drained, and whoever closed it is done with it */
-    size_t qcount, dataqsiz;
-    size_t sendx, recvx;
-    uint16_t elemsize;
-    bool selects; /* one has waited here: a close claims each */
-    bool threads; /* a plain thread has waited here: a close wakes each at once */
-    uint32_t refs;
-    char *buf;
+    size_t qcount, dataqsiz; /* as struct rn__chan_glance has it, up to `closed` */
     struct rn__waitq recvq, sendq;
-    struct rn__p *last; /* whose P had the shared lock last, and how often in a row */
-    uint32_t streak;
+    uint16_t closed; /* 0; 1; RN__OVER: and drained, and whoever closed it is done with it */
+    uint16_t elemsize;
+    bool selects;    /* one has waited here: a close claims each */
+    bool threads;    /* a plain thread has waited here: a close wakes each at once */
+    uint16_t streak; /* how often in a row the shared lock was `last`'s */
+    struct rn__p *bias;
+    size_t sendx, recvx;
+    char *buf;
+    struct rn__lock lock;
+    uint32_t refs;
+    struct rn__p *last;
     struct rn__chan_owner *owner; /* a timer's channel (owned.h); NULL: an ordinary one */
 };
 
+#define RN__AS_GLANCED(field, glanced)                                                             \
+    _Static_assert(offsetof(struct rn__hchan, field) == offsetof(struct rn__chan_glance, glanced), \
+                   "a channel begins as the header says")
+RN__AS_GLANCED(qcount, count);
+RN__AS_GLANCED(dataqsiz, cap);
+RN__AS_GLANCED(recvq.first, receivers);
+RN__AS_GLANCED(sendq.first, senders);
+RN__AS_GLANCED(closed, closed);
+
 #define RN__FRESH ((struct rn__p *)1)
 #define RN__SHARED ((struct rn__p *)2)
-#define RN__OVER 2u
+#define RN__OVER 2
 
 /* ---- the lock (chan/lock.c) ---- */
 
