@@ -185,7 +185,7 @@ static void sieve(int64_t end) {
         auto next = std::make_shared<unbuffered>();
         g.go([in = c, out = next, prime] {
             for (int64_t v : *in)
-                if (v % prime != 0) out->push(v);
+                if ((uint32_t)v % (uint32_t)prime != 0) out->push(v);
             out->close();
         });
         c = next;

@@ -10,6 +10,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -243,33 +244,86 @@ ROW_ONCE(net_accept_close) {
     free(l);
 }
 
-/* What the kernel takes of net_echo_64x64: its four system calls, over as many connections, with nobody who waits. */
-ROW(net_echo_floor) {
-    enum { CONNS = 64, SIZE = 64 };
+/* Two bounds for net_echo_64x64, without goroutines and at procs 1. They take 64 connections of their own. */
+enum { BARE = 64, BARE_SIZE = 64 };
+
+struct bare {
+    rn_conn listener, conn[2 * BARE]; /* clients, then servers */
+    int fd[2 * BARE];
+};
+
+static void bare_open(struct bare *b) {
     struct load l;
-    rn_conn c[CONNS], s[CONNS];
-    char buf[SIZE] = "";
     listen_on(&l);
-    for (int i = 0; i < CONNS; i++) {
-        c[i] = rn_dial("tcp", l.address);
-        s[i] = rn_accept(l.listener);
-        if (c[i] < 0 || s[i] < 0) bench_die("net: dial");
+    b->listener = l.listener;
+    for (int i = 0; i < BARE; i++) {
+        b->conn[i] = rn_dial("tcp", l.address);
+        b->conn[BARE + i] = rn_accept(l.listener);
+        if (b->conn[i] < 0 || b->conn[BARE + i] < 0) bench_die("net: dial");
     }
+    for (int i = 0; i < 2 * BARE; i++) b->fd[i] = rn_conn_fd(b->conn[i]);
+}
+
+static void bare_close(struct bare *b) {
+    for (int i = 0; i < 2 * BARE; i++) rn_conn_close(b->conn[i]);
+    rn_conn_close(b->listener);
+}
+
+static void bare_send(int fd) {
+    static const char buf[BARE_SIZE];
+    if (send(fd, buf, BARE_SIZE, MSG_NOSIGNAL) != BARE_SIZE) bench_die("net: bare send");
+}
+
+static void bare_recv(int fd) {
+    char buf[BARE_SIZE];
+    if (recv(fd, buf, BARE_SIZE, 0) != BARE_SIZE) bench_die("net: bare recv");
+}
+
+/* Its four system calls, with nobody who waits. */
+ROW(net_echo_floor) {
+    struct bare b;
+    bare_open(&b);
     bench_reset();
-    for (int64_t i = 0; i < n; i += CONNS) {
-        for (int step = 0; step < 4; step++)
-            for (int j = 0; j < CONNS; j++) {
-                int fd = rn_conn_fd(step == 0 || step == 3 ? c[j] : s[j]);
-                ssize_t r = step % 2 ? read(fd, buf, SIZE) : write(fd, buf, SIZE);
-                if (r != SIZE) bench_die("net: floor");
-            }
+    for (int64_t i = 0; i < n; i += BARE) {
+        for (int j = 0; j < BARE; j++) bare_send(b.fd[j]);
+        for (int j = 0; j < BARE; j++) bare_recv(b.fd[BARE + j]);
+        for (int j = 0; j < BARE; j++) bare_send(b.fd[BARE + j]);
+        for (int j = 0; j < BARE; j++) bare_recv(b.fd[j]);
     }
     bench_stop();
-    for (int i = 0; i < CONNS; i++) {
-        rn_conn_close(c[i]);
-        rn_conn_close(s[i]);
+    bare_close(&b);
+}
+
+/* What epoll(7) says next is read and answered: the loop that a callback server is. */
+static int64_t bare_turn(const struct bare *b, int ep) {
+    struct epoll_event ev[2 * BARE];
+    int64_t done = 0;
+    int n = epoll_wait(ep, ev, 2 * BARE, -1);
+    for (int i = 0; i < n; i++) {
+        uint32_t who = ev[i].data.u32;
+        if (!(ev[i].events & EPOLLIN)) continue;
+        bare_recv(b->fd[who]);
+        bare_send(b->fd[who]);
+        done += who < BARE;
     }
-    rn_conn_close(l.listener);
+    return done;
+}
+
+/* And with a loop that waits by epoll(7). */
+ROW(net_echo_loop) {
+    struct bare b;
+    int ep = epoll_create1(EPOLL_CLOEXEC);
+    bare_open(&b);
+    for (uint32_t i = 0; i < 2 * BARE; i++) {
+        struct epoll_event e = {.events = EPOLLIN | EPOLLET, .data.u32 = i};
+        if (epoll_ctl(ep, EPOLL_CTL_ADD, b.fd[i], &e) < 0) bench_die("net: epoll");
+    }
+    for (int i = 0; i < BARE; i++) bare_send(b.fd[i]);
+    bench_reset();
+    for (int64_t i = 0; i < n;) i += bare_turn(&b, ep);
+    bench_stop();
+    close(ep);
+    bare_close(&b);
 }
 
 /* A round trip between two goroutines over a socket pair. */

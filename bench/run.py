@@ -34,7 +34,7 @@ WIDE = """stream_128_4x4 select_2_128 select_fail_2 select_fail_4 skynet park_1m
 TIME = """Sleep1000 After AfterFunc1000 SimultaneousAfterFunc1000 StartStop1000 StopChan StopFunc ResetChan
     ResetFunc Ticker TickerReset ContextCancel ContextCancelDone ContextTimeout ContextCommonParentCancel
     ContextCancelTree1000 ContextErrOK ContextDeepValue10""".split()
-NET = """net_echo_64x64 net_echo_512x64 net_echo_64x16k net_echo_200 net_echo_200_idle net_echo_floor net_accept_close
+NET = """net_echo_64x64 net_echo_512x64 net_echo_64x16k net_echo_200 net_echo_200_idle net_echo_floor net_echo_loop net_accept_close
     net_pingpong""".split() + servers.ROWS
 GROUPS = {"core": CORE, "sync": peers.GO_SYNC, "time": TIME, "net": NET, "go": peers.GO_OWN,
           "huge": ["park_4m_64k"],  # 18 GB: on demand

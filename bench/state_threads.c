@@ -207,7 +207,7 @@ static void *sieve_filter(void *arg) {
     struct job *j = arg;
     int64_t v;
     while (take_ok(j->in, &v))
-        if (v % j->n != 0) put(j->out, v);
+        if ((uint32_t)v % (uint32_t)j->n != 0) put(j->out, v);
     close_chan(j->out);
     return NULL;
 }

@@ -199,7 +199,7 @@ func selectFail4(n int) {
 
 func sieveFilter(in <-chan int64, out chan<- int64, prime int64) {
 	for v := range in {
-		if v%prime != 0 {
+		if uint32(v)%uint32(prime) != 0 {
 			out <- v
 		}
 	}

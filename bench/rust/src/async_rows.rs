@@ -169,7 +169,7 @@ async fn select_2_128(n: u64) {
 
 async fn sieve_filter(mut c: Rx, out: Tx, prime: i64) {
     while let Some(v) = recv(&mut c).await {
-        if v % prime != 0 {
+        if v as u32 % prime as u32 != 0 {
             send(&out, v).await;
         }
     }

@@ -96,7 +96,7 @@ fn sieve(end: u64) {
         let from = std::mem::replace(&mut c, next);
         go!(move || {
             while let Ok(v) = from.recv() {
-                if v % prime != 0 {
+                if v as u32 % prime as u32 != 0 {
                     tx.send(v).unwrap();
                 }
             }
