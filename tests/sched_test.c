@@ -94,6 +94,50 @@ TEST_GO(a_cpu_hog_starves_nobody) {
     wait_until(&hogs_gone, 1);
 }
 
+/* How many compute just now, and how often the other did as well when one began or ended. */
+static int computing, together;
+
+static void compute(rn_duration d) {
+    rn_time end = rn_now() + d;
+    bool both = __atomic_add_fetch(&computing, 1, __ATOMIC_SEQ_CST) == 2;
+    while (rn_now() < end) continue;
+    both |= __atomic_fetch_sub(&computing, 1, __ATOMIC_SEQ_CST) == 2;
+    if (both) __atomic_fetch_add(&together, 1, __ATOMIC_RELAXED);
+}
+
+static void partner(rn_chan(int) c, int turns, bool sends, rn_chan(int) done) {
+    for (; turns > 0; turns--, sends = !sends) {
+        compute((sends ? 30 : 25) * RN_US);
+        if (sends)
+            rn_send(c, 1);
+        else
+            rn_recv(c);
+    }
+    rn_send(done, 1);
+}
+
+/* Of so many turns of each, how many were at the same time, at least in part. */
+static int turns_together(int turns) {
+    rn_chan(int) c = rn_make(int, 0), done = rn_make(int, 2);
+    __atomic_store_n(&together, 0, __ATOMIC_RELAXED);
+    rn_go(partner, c, turns, true, done);
+    rn_go(partner, c, turns, false, done);
+    rn_recv(done);
+    rn_recv(done);
+    rn_unref(c);
+    rn_unref(done);
+    return __atomic_load_n(&together, __ATOMIC_RELAXED);
+}
+
+/* Who is sent to can go on at once, at the processor that is idle, while the sender computes. It may take a while until that is seen. */
+TEST_GO(two_that_compute_between_messages_do_so_at_the_same_time) {
+    enum { TURNS = 1000, ROUNDS = 100 };
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2) SKIP("one core");
+    int was = rn_procs(2), rounds = 0;
+    while (turns_together(TURNS) < TURNS / 2) CHECK_LT(++rounds, ROUNDS);
+    rn_procs(was);
+}
+
 TEST_GO(more_hogs_than_processors_starve_nobody) {
     for (int i = 0; i < 10; i++) rn_go(hog);
     rn_yield();

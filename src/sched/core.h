@@ -208,6 +208,7 @@ struct rn__p {
     struct rn__m *seen_m;
     rn_time seen_when;
     rn_time seen_cpu;
+    bool slow; /* atomic: its goroutines go on for long, each */
     /* Whoever watches the queue writes these, relaxed: how many had left it, and when. */
     uint32_t watched_left;
     rn_time watched;
@@ -273,6 +274,7 @@ struct rn__sched {
     uint64_t next_goid;      /* atomic */
     int64_t foreign_started; /* atomic */
     rn_time coarse_now;      /* atomic: the time, as of sysmon's last look */
+    rn_time fought;          /* atomic: the same, when a P last fought with others for channels */
     uint32_t max_threads;
     uint32_t
         outsiders; /* atomic: who may make goroutines ready from outside (signals): no deadlock then */
@@ -422,6 +424,7 @@ struct rn__g *rn__steal(struct rn__m *m, struct rn__search *s);
 /* p fights with others for its channels: it is to give way, at its next switch. p is the caller's. */
 RN_INLINE void rn__fights(struct rn__p *p) {
     p->fights = true;
+    rn__store_relaxed(&rn__sched.fought, rn__load_relaxed(&rn__sched.coarse_now));
     rn__store_relaxed(&p->tick, p->tick | (RN__FAIR_TICKS - 1)); /* the next pick is g0's */
 }
 

@@ -30,12 +30,13 @@
 #include "sched/core.h"
 
 enum {
-    GLANCE_US = 10,  /* between two glances that tell how fast a ring moves */
-    STALE_US = 1000, /* after which the first one tells nothing */
-    YOUNG_TICKS = 8, /* every so many picks the newest of the young comes before the ring */
-    YOUNG_MS = 10,   /* so often the oldest of the young comes first */
-    LONG_US = 250,   /* what waits so long is stolen at once */
-    NEXT_US = 20,    /* or in run-next, while one goroutine runs */
+    GLANCE_US = 10,   /* between two glances that tell how fast a ring moves */
+    STALE_US = 1000,  /* after which the first one tells nothing */
+    YOUNG_TICKS = 8,  /* every so many picks the newest of the young comes before the ring */
+    YOUNG_MS = 10,    /* so often the oldest of the young comes first */
+    LONG_US = 250,    /* what waits so long is stolen at once */
+    NEXT_US = 20,     /* or in run-next, while one goroutine runs */
+    NEXT_SLOW_US = 3, /* if those that ran there of late went on for long (sysmon.c) */
     COLD = 32, /* so many of a flock are fetched at a time: their frames fill the first cache */
 };
 
@@ -381,8 +382,10 @@ static bool waits_long(struct rn__p *p, rn_time now) {
 static bool next_waits(struct rn__p *p, rn_time now) {
     struct rn__g *g = rn__load_relaxed(&p->runnext);
     uint32_t tick = rn__load_relaxed(&p->tick);
-    if (g && g == rn__load_relaxed(&p->next_seen) && tick == rn__load_relaxed(&p->next_tick))
-        return now - rn__load_relaxed(&p->next_since) >= NEXT_US * RN_US;
+    if (g && g == rn__load_relaxed(&p->next_seen) && tick == rn__load_relaxed(&p->next_tick)) {
+        rn_duration most = (rn__load_relaxed(&p->slow) ? NEXT_SLOW_US : NEXT_US) * RN_US;
+        return now - rn__load_relaxed(&p->next_since) >= most;
+    }
     rn__store_relaxed(&p->next_seen, g);
     rn__store_relaxed(&p->next_tick, tick);
     rn__store_relaxed(&p->next_since, now);

@@ -11,7 +11,8 @@
  * it may be using it, and who comes is seen within 10 ms.
  *
  * A P that runs one long goroutine while others wait in its queue or the global one, and another P is idle: an M is
- * woken for them, the run-next one too.
+ * woken for them, the run-next one too. Likewise where one runs after the other and each for long, in between looks that are further apart,
+ * and one waits in run-next: by the CPU time of the thread, and the number of its turns.
  *
  * Sysmon also runs timers that are due (an M may be too busy to), polls descriptors, trims stacks, and keeps the
  * coarse clock. When all Ps are idle, for longer than a moment, it sleeps: until something runs, or until the next timer if there
@@ -31,9 +32,11 @@
 enum {
     TICK_US = 20,
     TICK_MAX_US = 10000,
-    CALM = 50,      /* quiet looks before it backs off */
-    SLICE_MS = 10,  /* after which a P is taken from a goroutine that runs */
-    EAGER_MS = 100, /* how long a P that let others wait wakes others at once */
+    CALM = 50,         /* quiet looks before it backs off */
+    PEACE_MS = 1000,   /* after a fight */
+    LONG_TURN_US = 30, /* to run one goroutine after the other at one P, while another is idle */
+    SLICE_MS = 10,     /* after which a P is taken from a goroutine that runs */
+    EAGER_MS = 100,    /* how long a P that let others wait wakes others at once */
     TRIM_MS = 200,
     POLL_MS = 10,
     WATCH_US = 200,   /* so often those that run must poll, or there is to be a keeper */
@@ -68,11 +71,22 @@ static bool scarce(void) {
            rn__load_relaxed(&rn__sched.nspinning) == 0;
 }
 
-static void look_anew(struct rn__p *p, struct rn__m *m, rn_time now) {
-    p->seen_tick = rn__load_relaxed(&p->tick);
+/*
+ * Notes what p does now. True: of late those that it runs went on for long, each, and somebody waits in run-next, perhaps as
+ * long: two that compute between what they tell each other could do that at the same time. Not two that talk all the time: those
+ * fight for their channels when they are apart.
+ */
+static bool look_anew(struct rn__p *p, struct rn__m *m, rn_time now) {
+    uint32_t tick = rn__load_relaxed(&p->tick), turns = tick - p->seen_tick;
+    int64_t cpu = cpu_time(m);
+    bool slow = m == p->seen_m && cpu - p->seen_cpu >= (int64_t)turns * LONG_TURN_US * RN_US &&
+                now - rn__load_relaxed(&rn__sched.fought) >= PEACE_MS * RN_MS;
+    rn__store_relaxed(&p->slow, slow);
+    p->seen_tick = tick;
     p->seen_m = m;
     p->seen_when = now;
-    p->seen_cpu = cpu_time(m);
+    p->seen_cpu = cpu;
+    return slow && rn__load_relaxed(&p->runnext);
 }
 
 /* The kernel's word for the state of a thread: R runs or waits for a core, S and D wait for something else. */
@@ -123,8 +137,7 @@ static bool look_at(struct rn__p *p, rn_time now) {
     if (!m) return false;
     if (m != p->seen_m || rn__load_relaxed(&p->tick) != p->seen_tick) {
         if (now - p->seen_when > EAGER_MS * RN_MS) rn__store_relaxed(&p->eager, 0u);
-        look_anew(p, m, now);
-        return false;
+        return look_anew(p, m, now) && help(p);
     }
     if (rn__load_relaxed(&m->inside) == RN__SCHED) return false; /* it looks for work */
     if (rn__chaos(2)) return retake(p);
