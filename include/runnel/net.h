@@ -135,7 +135,8 @@ RN_API ssize_t rn_write_more_ctx(struct rn_ctx *ctx, rn_conn c, const void *buf,
 
 /*
  * Copy from one connection to another until the end of src or n bytes (SIZE_MAX: all), many at a time through the kernel where it
- * can (splice(2)). How many, or -errno, and then a part may have been copied, and some bytes lost. Blocks.
+ * can (splice(2)). How many, or -errno, and then a part may have been copied, and some bytes lost. Blocks. While it waits for src it
+ * has neither a buffer nor a descriptor of its own; up to 32 buffers and pipes stay with the library, for the next ones.
  * rn_copy_counted adds to *count, atomically, what has come to dst, as it comes; others may read it meanwhile.
  */
 RN_API int64_t rn_copy(rn_conn dst, rn_conn src, size_t n);
