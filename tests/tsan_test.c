@@ -201,6 +201,27 @@ static void read_x(int want) {
     rn_send(done, 1);
 }
 
+static void try_and_unref(void) {
+    int v;
+    while (rn_try_recv(c, &v) == -EAGAIN) rn_yield();
+    rn_unref(c);
+    set_step(1);
+}
+
+/* Who has looked at a channel by a try, in line, and then dropped his reference, has done so before it is freed. */
+TEST_GO(orders_a_try_before_the_free_by_another) {
+    for (int i = 0; i < 20; i++) {
+        c = rn_make(int, 1);
+        rn_ref(c);
+        GO(try_and_unref);
+        rn_yield();
+        rn_send(c, 1);
+        wait_step(1);
+        rn_unref(c);
+        set_step(0);
+    }
+}
+
 TEST_GO(orders_go_before_the_goroutine) {
     make(0);
     for (int i = 0; i < scaled(500); i++) {

@@ -193,7 +193,8 @@ static inline bool rn__chan_empty(const void *c) {
 
 static inline bool rn__chan_full(const void *c) {
     const struct rn__chan_glance *g = (const struct rn__chan_glance *)c;
-    size_t left = g->cap - __atomic_load_n(&g->count, __ATOMIC_ACQUIRE);
+    size_t cap = __atomic_load_n(&g->cap, __ATOMIC_RELAXED);
+    size_t left = cap - __atomic_load_n(&g->count, __ATOMIC_ACQUIRE);
     const void *receiver = __atomic_load_n(&g->receivers[0], __ATOMIC_ACQUIRE);
     return (left | (uintptr_t)receiver) == 0;
 }

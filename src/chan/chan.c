@@ -56,13 +56,14 @@ void *rn_chan_ref(void *cv) {
 void rn_chan_unref(void *cv) {
     struct rn__hchan *c = cv;
     if (!c) return;
+    rn__san_release(&c->refs); /* the user's program has looked at it: struct rn__chan_glance */
     uint32_t before =
         rn__sub_acq_rel(&c->refs, 1); /* R1: pairs with itself: the last sees what all did */
     rn__assert(before != 0, "chan: unref of a channel without references");
     if (before != 1) return;
     rn__assert(!c->recvq.first && !c->sendq.first,
                "chan: the last reference dropped while others wait on the channel");
-    rn__san_acquire(c);
+    rn__san_acquire(&c->refs);
     if (c->owner) c->owner->gone(c->owner);
     free(c);
 }
