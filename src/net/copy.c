@@ -23,7 +23,7 @@ struct copy {
     char *buf;        /* while something is in it */
     int pipe[2];      /* the same */
     bool many;        /* through a pipe */
-    bool no_pipe;     /* the kernel cannot, or there are no descriptors left */
+    bool no_pipe;     /* the kernel cannot */
     size_t n;         /* asked for, by a try */
     size_t at;        /* in buf */
 };
@@ -32,10 +32,10 @@ static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* ---- the four tries ---- */
 
-/* Who waits for something to come has neither. -EINVAL: there is no pipe that could take it. */
+/* Who waits for something to come has neither. -ENOBUFS: there is no pipe now. -EINVAL: the kernel cannot. */
 static int64_t try_fill(struct rn__pollfd *pd, void *op) {
     struct copy *c = op;
-    if (rn__transit_pipe(c->pipe) < 0) return -EINVAL;
+    if (rn__transit_pipe(c->pipe) < 0) return -ENOBUFS;
     int64_t r = rn__sys_fill(pd->fd, c->pipe[1], c->n);
     if (r <= 0) rn__transit_pipe_give(c->pipe);
     return r;
@@ -126,8 +126,8 @@ static int64_t rescue(struct copy *c, size_t left, struct rn__call *k) {
 static int64_t through_pipe(struct copy *c, size_t n, struct rn__call *k) {
     int64_t got = take(c, try_fill, least(n, RN__TRANSIT_PIPE), k);
     c->many = got >= FEW;
-    if (got == -EINVAL) {
-        c->no_pipe = true;
+    if (got == -EINVAL || got == -ENOBUFS) {
+        c->no_pipe = got == -EINVAL;
         return through_buffer(c, n, k);
     }
     if (got <= 0) return got;

@@ -10,7 +10,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-ssize_t rn__sys_recv(int fd, void *buf, size_t n); /* n > 0: unlike read(2) it waits for none */
+ssize_t rn__sys_recv(int fd, void *buf, size_t n); /* n > 0: for 0 bytes it waits, unlike read(2) */
 ssize_t rn__sys_readv(int fd, const struct iovec *iov, int n);
 ssize_t rn__sys_recvmsg(int fd, struct msghdr *m, int flags);
 ssize_t rn__sys_sendmsg(int fd, const struct msghdr *m, int flags);

@@ -34,8 +34,9 @@ struct stack {
 
 static struct stack pipes, bufs;
 
+/* A sanitizer is to see memory and descriptors of each one's own: it does not see our lock. */
 static bool pop(struct stack *s, union thing *t) {
-    if (!rn__lock_try(&s->lock)) return false;
+    if (rn__sanitized || !rn__lock_try(&s->lock)) return false;
     bool any = s->n > 0;
     if (any) *t = s->thing[--s->n];
     rn__lock_release(&s->lock);
@@ -43,21 +44,20 @@ static bool pop(struct stack *s, union thing *t) {
 }
 
 static bool push(struct stack *s, const union thing *t) {
-    if (!rn__lock_try(&s->lock)) return false;
+    if (rn__sanitized || !rn__lock_try(&s->lock)) return false;
     bool room = s->n < KEPT;
     if (room) s->thing[s->n++] = *t;
     rn__lock_release(&s->lock);
     return room;
 }
 
-/* A sanitizer is to see each as memory of its own. */
 char *rn__transit_buf(void) {
     union thing t;
-    return !rn__sanitized && pop(&bufs, &t) ? t.buf : malloc(RN__TRANSIT_BUF);
+    return pop(&bufs, &t) ? t.buf : malloc(RN__TRANSIT_BUF);
 }
 
 void rn__transit_buf_give(char *buf) {
-    if (rn__sanitized || !push(&bufs, &(union thing){.buf = buf})) free(buf);
+    if (!push(&bufs, &(union thing){.buf = buf})) free(buf);
 }
 
 int rn__transit_pipe(int ends[2]) {
