@@ -190,6 +190,7 @@ struct rn__p {
     int64_t started, ended;   /* goroutines; sums give rn_goroutines */
     uint32_t bias_debt;       /* chan/lock.c: so many fresh channels are not biased to it */
     uint32_t eager;           /* sysmon: who is made ready here waits long: wake others at once */
+    uint32_t owners;          /* how often an M has come to it; sysmon glances */
     rn_duration patience;     /* idle.c: so long it watches rings that move before it steals */
     rn_time stole;            /* when it last stole, or was stolen from */
     uint32_t bounces; /* chan/lock.c: channels that came here from another P, since `bounced` */
@@ -208,7 +209,9 @@ struct rn__p {
     struct rn__m *seen_m;
     rn_time seen_when;
     rn_time seen_cpu;
-    bool slow; /* atomic: its goroutines go on for long, each */
+    uint32_t seen_owners;
+    rn_time helped; /* when somebody was last woken for those that wait here */
+    bool slow;      /* atomic: its goroutines go on for long, each */
     /* Whoever watches the queue writes these, relaxed: how many had left it, and when. */
     uint32_t watched_left;
     rn_time watched;

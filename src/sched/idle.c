@@ -121,6 +121,7 @@ struct rn__p *rn__idle_p_get(void) {
 
 void rn__acquire_p(struct rn__m *m, struct rn__p *p) {
     rn__store_relaxed(&m->p, p);
+    rn__store_relaxed(&p->owners, p->owners + 1);
     rn__store_release(&p->m, m); /* P1: pairs with rn__claim_p */
 }
 

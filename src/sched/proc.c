@@ -135,7 +135,7 @@ static inline void run_new(struct rn__m *m, struct rn__g *g) {
     }
 }
 
-/* A P has run so many others since: of what g needs little is left in the cache, and so it is with those that come after it. */
+/* Our P has run so many others since: of what g needs little is left in the cache, and so it is with those that come after it. */
 enum { FORGOTTEN = 1024, PLACES = 3 };
 
 static RN_NOINLINE void fetch_ahead(struct rn__p *p, const struct rn__g *g) {
@@ -150,7 +150,8 @@ void rn__ready_on(struct rn__m *m, struct rn__g *g) {
     }
     rn__assert(g->state == RN__WAITING, "proc: made ready, but not waiting");
     g->state = RN__RUNNABLE;
-    if (likely(m->p) && unlikely(m->p->tick - g->ran >= FORGOTTEN)) fetch_ahead(m->p, g);
+    struct rn__p *p = m->p;
+    if (likely(p) && unlikely(p->tick - g->ran >= FORGOTTEN) && g->m == m) fetch_ahead(p, g);
     run_next(m, g);
 }
 

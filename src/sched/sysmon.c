@@ -34,6 +34,7 @@ enum {
     TICK_MAX_US = 10000,
     CALM = 50,         /* quiet looks before it backs off */
     PEACE_MS = 1000,   /* after a fight */
+    STAYS_US = 3,      /* longer than a hand-over */
     LONG_TURN_US = 30, /* to run one goroutine after the other at one P, while another is idle */
     SLICE_MS = 10,     /* after which a P is taken from a goroutine that runs */
     EAGER_MS = 100,    /* how long a P that let others wait wakes others at once */
@@ -72,21 +73,22 @@ static bool scarce(void) {
 }
 
 /*
- * Notes what p does now. True: of late those that it runs went on for long, each, and somebody waits in run-next, perhaps as
- * long: two that compute between what they tell each other could do that at the same time. Not two that talk all the time: those
- * fight for their channels when they are apart.
+ * Notes what p does now, and whether those that it runs go on for long, each: by the CPU time of the thread, if it had p all the
+ * time, and the number of turns. Not those that talk all the time: they fight for their channels when they are apart.
  */
-static bool look_anew(struct rn__p *p, struct rn__m *m, rn_time now) {
+static void look_anew(struct rn__p *p, struct rn__m *m, rn_time now) {
     uint32_t tick = rn__load_relaxed(&p->tick), turns = tick - p->seen_tick;
+    uint32_t owners = rn__load_relaxed(&p->owners);
     int64_t cpu = cpu_time(m);
-    bool slow = m == p->seen_m && cpu - p->seen_cpu >= (int64_t)turns * LONG_TURN_US * RN_US &&
-                now - rn__load_relaxed(&rn__sched.fought) >= PEACE_MS * RN_MS;
-    rn__store_relaxed(&p->slow, slow);
+    if (now - rn__load_relaxed(&rn__sched.fought) < PEACE_MS * RN_MS)
+        rn__store_relaxed(&p->slow, false);
+    else if (m == p->seen_m && owners == p->seen_owners)
+        rn__store_relaxed(&p->slow, cpu - p->seen_cpu >= (int64_t)turns * LONG_TURN_US * RN_US);
     p->seen_tick = tick;
     p->seen_m = m;
+    p->seen_owners = owners;
     p->seen_when = now;
     p->seen_cpu = cpu;
-    return slow && rn__load_relaxed(&p->runnext);
 }
 
 /* The kernel's word for the state of a thread: R runs or waits for a core, S and D wait for something else. */
@@ -123,26 +125,40 @@ static bool retake(struct rn__p *p) {
 }
 
 /* Others wait behind one long goroutine: if a P is idle somebody shall come for them. */
-static bool help(struct rn__p *p) {
+static bool help(struct rn__p *p, rn_time now) {
     if (rn__load_relaxed(&rn__sched.nidle_ps) == 0) return false;
+    p->helped = now;
     rn__store_relaxed(&p->eager, 1u);
-    rn__store_relaxed(&rn__sched.stuck, 1u);
     rn__wake_p();
     return true;
+}
+
+/* Somebody is in run-next, and that for more than the moment that a hand-over takes. */
+static bool next_waits(struct rn__p *p, struct rn__m *m) {
+    struct rn__g *g = rn__load_relaxed(&p->runnext);
+    if (!g) return false;
+    rn_time until = rn__now() + STAYS_US * RN_US;
+    while (rn__now() < until) rn__stand_back(1);
+    return rn__load_relaxed(&p->runnext) == g && rn__load_relaxed(&p->tick) == p->seen_tick &&
+           rn__load_relaxed(&p->m) == m && rn__load_relaxed(&m->inside) == RN__OUTSIDE;
 }
 
 /* True if something was done. */
 static bool look_at(struct rn__p *p, rn_time now) {
     struct rn__m *m = rn__load_acquire(&p->m);
     if (!m) return false;
+    if (now - p->helped > EAGER_MS * RN_MS) rn__store_relaxed(&p->eager, 0u);
     if (m != p->seen_m || rn__load_relaxed(&p->tick) != p->seen_tick) {
-        if (now - p->seen_when > EAGER_MS * RN_MS) rn__store_relaxed(&p->eager, 0u);
-        return look_anew(p, m, now) && help(p);
+        look_anew(p, m, now);
+        return p->slow && next_waits(p, m) && help(p, now);
     }
     if (rn__load_relaxed(&m->inside) == RN__SCHED) return false; /* it looks for work */
     if (rn__chaos(2)) return retake(p);
     bool now_wanted = wanted(p);
-    if (now_wanted && help(p)) return true;
+    if (now_wanted && help(p, now)) {
+        rn__store_relaxed(&rn__sched.stuck, 1u);
+        return true;
+    }
     if (now_wanted && now - p->seen_when >= SLICE_MS * RN_MS) {
         bool computes = kernel_state(m) == 'R';
         return retake(p) && !computes;
