@@ -1111,6 +1111,18 @@ TEST_GO(copy_lets_go_of_what_it_does_not_wait_for) {
     rn_unref(result);
 }
 
+/* n bytes are written at one end and come out at the other. */
+static void carry(rn_conn from, rn_conn to, size_t n) {
+    rn_chan(int) done = rn_make(int, 1);
+    unsigned char *data = malloc(n);
+    for (size_t i = 0; i < n; i++) data[i] = pattern(i);
+    rn_go(read_pattern, to, n, done);
+    CHECK_EQ(rn_write(from, data, n), n);
+    rn_recv(done);
+    free(data);
+    rn_unref(done);
+}
+
 /* Few bytes, many, few again: by the buffer and by the pipe. */
 static void copy_through(rn_conn from, rn_conn to, int64_t *count, rn_chan(int) result) {
     rn_send(result, (int)rn_copy_counted(to, from, SIZE_MAX, count));
@@ -1118,27 +1130,21 @@ static void copy_through(rn_conn from, rn_conn to, int64_t *count, rn_chan(int) 
 
 TEST_GO(copy_counts_as_it_goes) {
     struct pair p = tcp_pair(), q = tcp_pair();
-    rn_chan(int) result = rn_make(int, 1), done = rn_make(int, 1);
+    rn_chan(int) result = rn_make(int, 1);
     int64_t count = 0;
     rn_go(copy_through, p.b, q.a, &count, result);
     for (int i = 0; i < 8; i++) {
         size_t n = i % 2 ? 300000 : 3;
         int64_t before = __atomic_load_n(&count, __ATOMIC_RELAXED);
-        unsigned char *data = malloc(n);
-        for (size_t j = 0; j < n; j++) data[j] = pattern(j);
-        rn_go(read_pattern, q.b, n, done);
-        CHECK_EQ(rn_write(p.a, data, n), n);
-        rn_recv(done);
+        carry(p.a, q.b, n);
         while (__atomic_load_n(&count, __ATOMIC_RELAXED) - before < (int64_t)n) rn_yield();
         CHECK_EQ(count - before, n);
-        free(data);
     }
     CHECK_EQ(rn_conn_close_write(p.a), 0);
     CHECK_EQ(rn_recv(result), count);
     close_pair(&p);
     close_pair(&q);
     rn_unref(result);
-    rn_unref(done);
 }
 
 struct stream {
@@ -1150,17 +1156,6 @@ static struct stream stream_new(void) {
     struct stream s = {tcp_pair(), tcp_pair(), rn_make(int, 1)};
     rn_go(copy_all, s.out.a, s.in.b, s.result);
     return s;
-}
-
-static void carry(const struct stream *s, size_t n) {
-    rn_chan(int) done = rn_make(int, 1);
-    unsigned char *data = malloc(n);
-    for (size_t i = 0; i < n; i++) data[i] = pattern(i);
-    rn_go(read_pattern, s->out.b, n, done);
-    CHECK_EQ(rn_write(s->in.a, data, n), n);
-    rn_recv(done);
-    free(data);
-    rn_unref(done);
 }
 
 static void stream_end(struct stream *s) {
@@ -1179,7 +1174,7 @@ TEST_GO(copies_that_wait_have_no_pipe) {
     until_waiting(N);
     int before = fds_open();
     for (int i = 0; i < N; i++) {
-        carry(&s[i], 1 << 20);
+        carry(s[i].in.a, s[i].out.b, 1 << 20);
         until_waiting(N);
     }
     CHECK_LE(fds_open(), before + 2);
@@ -1203,7 +1198,7 @@ TEST_GO(what_a_copy_leaves_in_a_pipe_is_gone) {
         close_pair(&s.in);
         rn_unref(s.result);
         struct stream t = stream_new();
-        carry(&t, 1 << 20);
+        carry(t.in.a, t.out.b, 1 << 20);
         stream_end(&t);
     }
 }
