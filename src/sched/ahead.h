@@ -25,13 +25,12 @@ struct rn__ahead {
 
 /* Next in turn is `at`. Where the one lies who comes `places` later, up to 16; NULL: no idea. */
 RN_INLINE const char *rn__ahead(struct rn__ahead *a, const void *at, uint32_t places) {
-    const char **back = &a->back[a->n % RN__AHEAD], *like = a->back[(a->n + places) % RN__AHEAD];
+    const char **back = &a->back[a->n % RN__AHEAD];
     ptrdiff_t step = *back ? (const char *)at - *back : a->step;
     bool again = step == a->step && step != 0;
-    if (places == RN__AHEAD) like = at;
     *back = at;
-    a->n++;
     a->step = step;
+    const char *like = a->back[(a->n++ + places) % RN__AHEAD];
     return again && like ? like + step : NULL;
 }
 

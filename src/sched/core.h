@@ -413,6 +413,11 @@ void rn__global_init(void);
 void rn__global_unfold(void); /* no flock any more: for observers, with the world stopped */
 void rn__runq_put_list(struct rn__p *p, struct rn__glist *l);
 struct rn__g *rn__global_get(struct rn__p *p);
+/* Does what is in run-next wait for a goroutine that runs on and on? By the last glances of anybody, and this one. */
+bool rn__next_waits(struct rn__p *p, rn_time now);
+enum {
+    RN__NEXT_SLOW_US = 3
+}; /* so long, if those that ran there of late went on for long (sysmon.c) */
 /* What a thief may take: from rings in which one waits long, from any; and what is in run-next. */
 struct rn__search {
     rn_time now;

@@ -30,13 +30,12 @@
 #include "sched/core.h"
 
 enum {
-    GLANCE_US = 10,   /* between two glances that tell how fast a ring moves */
-    STALE_US = 1000,  /* after which the first one tells nothing */
-    YOUNG_TICKS = 8,  /* every so many picks the newest of the young comes before the ring */
-    YOUNG_MS = 10,    /* so often the oldest of the young comes first */
-    LONG_US = 250,    /* what waits so long is stolen at once */
-    NEXT_US = 20,     /* or in run-next, while one goroutine runs */
-    NEXT_SLOW_US = 3, /* if those that ran there of late went on for long (sysmon.c) */
+    GLANCE_US = 10,  /* between two glances that tell how fast a ring moves */
+    STALE_US = 1000, /* after which the first one tells nothing */
+    YOUNG_TICKS = 8, /* every so many picks the newest of the young comes before the ring */
+    YOUNG_MS = 10,   /* so often the oldest of the young comes first */
+    LONG_US = 250,   /* what waits so long is stolen at once */
+    NEXT_US = 20,    /* or in run-next, while one goroutine runs */
     COLD = 32, /* so many of a flock are fetched at a time: their frames fill the first cache */
 };
 
@@ -378,12 +377,11 @@ static bool waits_long(struct rn__p *p, rn_time now) {
     return since / moved * n >= LONG_US * RN_US;
 }
 
-/* Does what is in run-next wait for a goroutine that runs on and on? Glanced at as the ring is. */
-static bool next_waits(struct rn__p *p, rn_time now) {
+bool rn__next_waits(struct rn__p *p, rn_time now) {
     struct rn__g *g = rn__load_relaxed(&p->runnext);
     uint32_t tick = rn__load_relaxed(&p->tick);
     if (g && g == rn__load_relaxed(&p->next_seen) && tick == rn__load_relaxed(&p->next_tick)) {
-        rn_duration most = (rn__load_relaxed(&p->slow) ? NEXT_SLOW_US : NEXT_US) * RN_US;
+        rn_duration most = (rn__load_relaxed(&p->slow) ? RN__NEXT_SLOW_US : NEXT_US) * RN_US;
         return now - rn__load_relaxed(&p->next_since) >= most;
     }
     rn__store_relaxed(&p->next_seen, g);
@@ -403,7 +401,7 @@ static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, struct rn_
     bool steals = some && (s->any || waits_long(from, s->now));
     s->seen |= some;
     bool next =
-        s->runnext_too ? rn__load_relaxed(&from->runnext) != NULL : next_waits(from, s->now);
+        s->runnext_too ? rn__load_relaxed(&from->runnext) != NULL : rn__next_waits(from, s->now);
     if (!steals && !next) return NULL;
     struct rn__m *m = rn__claim_p(from, 96);
     if (!m) return NULL;

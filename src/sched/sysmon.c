@@ -34,7 +34,6 @@ enum {
     TICK_MAX_US = 10000,
     CALM = 50,         /* quiet looks before it backs off */
     PEACE_MS = 1000,   /* after a fight */
-    STAYS_US = 3,      /* longer than a hand-over */
     LONG_TURN_US = 30, /* to run one goroutine after the other at one P, while another is idle */
     SLICE_MS = 10,     /* after which a P is taken from a goroutine that runs */
     EAGER_MS = 100,    /* how long a P that let others wait wakes others at once */
@@ -134,13 +133,15 @@ static bool help(struct rn__p *p, rn_time now) {
 }
 
 /* Somebody is in run-next, and that for more than the moment that a hand-over takes. */
-static bool next_waits(struct rn__p *p, struct rn__m *m) {
-    struct rn__g *g = rn__load_relaxed(&p->runnext);
-    if (!g) return false;
-    rn_time until = rn__now() + STAYS_US * RN_US;
-    while (rn__now() < until) rn__stand_back(1);
-    return rn__load_relaxed(&p->runnext) == g && rn__load_relaxed(&p->tick) == p->seen_tick &&
-           rn__load_relaxed(&p->m) == m && rn__load_relaxed(&m->inside) == RN__OUTSIDE;
+static bool next_stays(struct rn__p *p) {
+    rn_time now = rn__now(), until = now + RN__NEXT_SLOW_US * RN_US;
+    if (!rn__load_relaxed(&p->runnext)) return false;
+    if (rn__next_waits(p, now)) return true; /* somebody has seen it before */
+    while (now < until) {
+        rn__stand_back(1);
+        now = rn__now();
+    }
+    return rn__next_waits(p, now);
 }
 
 /* True if something was done. */
@@ -150,7 +151,7 @@ static bool look_at(struct rn__p *p, rn_time now) {
     if (now - p->helped > EAGER_MS * RN_MS) rn__store_relaxed(&p->eager, 0u);
     if (m != p->seen_m || rn__load_relaxed(&p->tick) != p->seen_tick) {
         look_anew(p, m, now);
-        return p->slow && next_waits(p, m) && help(p, now);
+        return p->slow && next_stays(p) && help(p, now);
     }
     if (rn__load_relaxed(&m->inside) == RN__SCHED) return false; /* it looks for work */
     if (rn__chaos(2)) return retake(p);
