@@ -3,8 +3,8 @@
 # Programs made from tests/, examples/ and bench/, and their ctest entries.
 #
 # A test file's cases are read from its TEST lines (tests/test.h). Each is a ctest entry ROOM.CASE.pN, one
-# process each, with a time-out, for each N of RUNNEL_TEST_PROCS; TEST_ONCE and TEST_GO_ONCE give one entry
-# ROOM.CASE. The entry ROOM.cases fails when this reading and the program disagree, so that no case is lost.
+# process each, with a time-out, for each N of RUNNEL_TEST_PROCS; TEST_ONCE, TEST_GO_ONCE and TEST_GO_ALONE give one entry
+# ROOM.CASE, the last one that nothing runs beside. The entry ROOM.cases fails when this reading and the program disagree, so that no case is lost.
 # A case that cannot run here exits with 77 (SKIP in test.h) and is listed as skipped.
 # Nothing is ever run again to make it pass.
 
@@ -39,13 +39,15 @@ function(runnel_add_test name label env)
     ENVIRONMENT "RUNNEL_TEST_SCALE=${RUNNEL_TEST_SCALE};${env};${RUNNEL_TEST_ENV}")
 endfunction()
 
-# The cases of one file, as "name" in out_each and out_once.
-function(runnel_read_cases file out_each out_once)
+# The cases of one file, as "name" in out_each, out_once and out_alone.
+function(runnel_read_cases file out_each out_once out_alone)
   set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
-  file(STRINGS ${file} lines REGEX "^TEST(_GO)?(_ONCE)?\\([a-zA-Z0-9_]+\\)")
+  file(STRINGS ${file} lines REGEX "^TEST(_GO)?(_ONCE|_ALONE)?\\([a-zA-Z0-9_]+\\)")
   foreach(line IN LISTS lines)
-    if(line MATCHES "^TEST(_GO)?(_ONCE)?\\(([a-zA-Z0-9_]+)\\)")
-      if(CMAKE_MATCH_2)
+    if(line MATCHES "^TEST(_GO)?(_ONCE|_ALONE)?\\(([a-zA-Z0-9_]+)\\)")
+      if(CMAKE_MATCH_2 STREQUAL _ALONE)
+        list(APPEND alone ${CMAKE_MATCH_3})
+      elseif(CMAKE_MATCH_2)
         list(APPEND once ${CMAKE_MATCH_3})
       else()
         list(APPEND each ${CMAKE_MATCH_3})
@@ -54,6 +56,7 @@ function(runnel_read_cases file out_each out_once)
   endforeach()
   set(${out_each} ${each} PARENT_SCOPE)
   set(${out_once} ${once} PARENT_SCOPE)
+  set(${out_alone} ${alone} PARENT_SCOPE)
 endfunction()
 
 function(runnel_add_test_file file)
@@ -66,16 +69,19 @@ function(runnel_add_test_file file)
   target_include_directories(${target} PRIVATE tests src src/arch/${RUNNEL_CPU})
   runnel_program(${target})
 
-  runnel_read_cases(${file} each once)
+  runnel_read_cases(${file} each once alone)
   foreach(case IN LISTS each)
     foreach(procs IN LISTS RUNNEL_TEST_PROCS)
       runnel_add_test(${room}.${case}.p${procs} ${room} RUNNEL_PROCS=${procs} ${target} ${case})
     endforeach()
   endforeach()
-  foreach(case IN LISTS once)
+  foreach(case IN LISTS once alone)
     runnel_add_test(${room}.${case} ${room} "" ${target} ${case})
   endforeach()
-  list(APPEND each ${once})
+  foreach(case IN LISTS alone)
+    set_tests_properties(${room}.${case} PROPERTIES RUN_SERIAL TRUE)
+  endforeach()
+  list(APPEND each ${once} ${alone})
   list(SORT each)
   list(JOIN each "," each)
   runnel_add_test(${room}.cases ${room} "" ${CMAKE_COMMAND} "-DCASES=${each}" -DPROGRAM=$<TARGET_FILE:${target}>

@@ -130,7 +130,7 @@ static int turns_together(int turns) {
 }
 
 /* Who is sent to can go on at once, at the processor that is idle, while the sender computes. It may take a while until that is seen. */
-TEST_GO(two_that_compute_between_messages_do_so_at_the_same_time) {
+TEST_GO_ALONE(two_that_compute_between_messages_do_so_at_the_same_time) {
     enum { TURNS = 1000, ROUNDS = 100 };
 #ifdef RN_CHAOS
     SKIP("chaos parts them all the time");

@@ -7,7 +7,8 @@
  *   TEST(close_wakes_all_receivers) { ... }     body runs on the plain main thread
  *   TEST_GO(fifo_of_parked_senders) { ... }     body runs as the main goroutine of rn_run
  *
- * Each case is run at RUNNEL_PROCS 1, 2 and 8. TEST_ONCE and TEST_GO_ONCE run once, at the default procs.
+ * Each case is run at RUNNEL_PROCS 1, 2 and 8. TEST_ONCE and TEST_GO_ONCE run once, at the default procs; TEST_GO_ALONE
+ * does so with no other case beside it, for what is to use cores that others would take.
  * Keep `TEST(name)` at the start of its line: CMake finds it there.
  */
 #ifndef RUNNEL_TEST_H
@@ -45,6 +46,7 @@ static struct test_case *test_cases;
 #define TEST_GO(name) TEST__CASE(name, true)
 #define TEST_ONCE(name) TEST__CASE(name, false)
 #define TEST_GO_ONCE(name) TEST__CASE(name, true)
+#define TEST_GO_ALONE(name) TEST__CASE(name, true)
 
 /* Any thread or goroutine may fail the case. */
 #define FAIL(...)                                                                                  \

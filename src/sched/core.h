@@ -189,7 +189,7 @@ struct rn__p {
     uint64_t next_id, end_id; /* goroutine numbers at hand */
     int64_t started, ended;   /* goroutines; sums give rn_goroutines */
     uint32_t bias_debt;       /* chan/lock.c: so many fresh channels are not biased to it */
-    uint32_t eager;           /* sysmon: who is made ready here waits long: wake others at once */
+    uint32_t eager;           /* atomic: who is made ready here waits long: wake others at once */
     uint32_t owners;          /* how often an M has come to it; sysmon glances */
     rn_duration patience;     /* idle.c: so long it watches rings that move before it steals */
     rn_time stole;            /* when it last stole, or was stolen from */
@@ -210,7 +210,7 @@ struct rn__p {
     rn_time seen_when;
     rn_time seen_cpu;
     uint32_t seen_owners;
-    rn_time helped; /* when somebody was last woken for those that wait here */
+    rn_time helped; /* atomic, and thieves' too: when those that wait here were last helped */
     bool slow;      /* atomic: its goroutines go on for long, each */
     /* Whoever watches the queue writes these, relaxed: how many had left it, and when. */
     uint32_t watched_left;
@@ -413,11 +413,6 @@ void rn__global_init(void);
 void rn__global_unfold(void); /* no flock any more: for observers, with the world stopped */
 void rn__runq_put_list(struct rn__p *p, struct rn__glist *l);
 struct rn__g *rn__global_get(struct rn__p *p);
-/* Does what is in run-next wait for a goroutine that runs on and on? By the last glances of anybody, and this one. */
-bool rn__next_waits(struct rn__p *p, rn_time now);
-enum {
-    RN__NEXT_SLOW_US = 3
-}; /* so long, if those that ran there of late went on for long (sysmon.c) */
 /* What a thief may take: from rings in which one waits long, from any; and what is in run-next. */
 struct rn__search {
     rn_time now;

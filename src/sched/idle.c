@@ -49,14 +49,15 @@
 const struct rn__poll_hooks *rn__poll_hooks;
 
 enum {
-    SPIN_US = 30,     /* about what a wake-up costs */
-    SPIN_PAUSES = 8,  /* between two looks */
-    GRACE_US = 20,    /* that Ms which are awake have for a timer before the keeper sees to it */
-    NAP_US = 20,      /* between two looks of who is patient */
-    BRIEF_US = 200,   /* a P that runs out so soon after a steal has gained nothing by it */
-    LATE_US = 1000,   /* and one that runs out so late has */
-    EMPTY_US = 100,   /* rings that are empty so long are not worth patience */
-    PATIENCE_US = 10, /* the first */
+    SPIN_US = 30,      /* about what a wake-up costs */
+    SPIN_SLOW_US = 90, /* where turns are long */
+    SPIN_PAUSES = 8,   /* between two looks */
+    GRACE_US = 20,     /* that Ms which are awake have for a timer before the keeper sees to it */
+    NAP_US = 20,       /* between two looks of who is patient */
+    BRIEF_US = 200,    /* a P that runs out so soon after a steal has gained nothing by it */
+    LATE_US = 1000,    /* and one that runs out so late has */
+    EMPTY_US = 100,    /* rings that are empty so long are not worth patience */
+    PATIENCE_US = 10,  /* the first */
     PATIENCE_MAX_US = 4000,
     IDLE_SECONDS = 1, /* an M that was idle for so long ends, but for the last few */
     KEEP_IDLE = 2,    /* so many Ms stay, however long they were idle */
@@ -559,18 +560,29 @@ static bool only_descriptors(void) {
            rn__load_relaxed(&rn__sched.nidle_ps) + 1 >= rn__load_relaxed(&rn__sched.procs);
 }
 
+/* So long a searcher watches: where turns are long and others would wait for them, until one more is over. */
+static rn_duration spin_for(void) {
+    for (uint32_t i = 0; i < rn__load_relaxed(&rn__sched.procs); i++) {
+        struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
+        if (p && rn__load_relaxed(&p->eager) && rn__load_relaxed(&p->slow))
+            return SPIN_SLOW_US * RN_US;
+    }
+    return SPIN_US * RN_US;
+}
+
 /*
  * Watch, as long as a wake-up would cost, where there is a core to spare; or, while there is something in a ring, as patience
  * has it. The shy leave the global queue alone until then.
  */
 static struct rn__g *watch(struct rn__m *m, rn_time start, bool shy) {
     bool crowded = rn__load_relaxed(&rn__sched.procs) > rn__sched.cpus || only_descriptors();
+    rn_duration spin = spin_for();
     struct watch w = {start + m->p->patience, start, shy, 0, start};
     for (int i = 0; !rn__load_relaxed(&rn__sched.stopping); i++) {
         rn_time now = rn__now();
         struct rn__g *g = look(m, &w, now);
         if (g) return g;
-        if (crowded ? i < 4 : now - start < SPIN_US * RN_US)
+        if (crowded ? i < 4 : now - start < spin)
             rn__stand_back(SPIN_PAUSES);
         else if (now < w.steal && now - w.seen < EMPTY_US * RN_US)
             nap(m);

@@ -377,13 +377,12 @@ static bool waits_long(struct rn__p *p, rn_time now) {
     return since / moved * n >= LONG_US * RN_US;
 }
 
-bool rn__next_waits(struct rn__p *p, rn_time now) {
+/* Does somebody wait in run-next for longer than those need who are about to park? */
+static bool next_waits(struct rn__p *p, rn_time now) {
     struct rn__g *g = rn__load_relaxed(&p->runnext);
     uint32_t tick = rn__load_relaxed(&p->tick);
-    if (g && g == rn__load_relaxed(&p->next_seen) && tick == rn__load_relaxed(&p->next_tick)) {
-        rn_duration most = (rn__load_relaxed(&p->slow) ? RN__NEXT_SLOW_US : NEXT_US) * RN_US;
-        return now - rn__load_relaxed(&p->next_since) >= most;
-    }
+    if (g && g == rn__load_relaxed(&p->next_seen) && tick == rn__load_relaxed(&p->next_tick))
+        return now - rn__load_relaxed(&p->next_since) >= NEXT_US * RN_US;
     rn__store_relaxed(&p->next_seen, g);
     rn__store_relaxed(&p->next_tick, tick);
     rn__store_relaxed(&p->next_since, now);
@@ -396,18 +395,25 @@ static void note_steal(struct rn__p *to, struct rn__p *from, rn_time now) {
     from->stole = now;
 }
 
+/* Somebody had to wait in run-next, where turns are long: who is made ready there shall not, as when sysmon sees it. */
+static void note_wait(struct rn__p *from, rn_time now) {
+    if (!rn__load_relaxed(&from->slow)) return;
+    rn__store_relaxed(&from->helped, now);
+    rn__store_relaxed(&from->eager, 1u);
+}
+
 static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, struct rn__search *s) {
     bool some = rn__runq_length(from) != 0;
     bool steals = some && (s->any || waits_long(from, s->now));
     s->seen |= some;
     bool next =
-        s->runnext_too ? rn__load_relaxed(&from->runnext) != NULL : rn__next_waits(from, s->now);
+        s->runnext_too ? rn__load_relaxed(&from->runnext) != NULL : next_waits(from, s->now);
     if (!steals && !next) return NULL;
     struct rn__m *m = rn__claim_p(from, 96);
     if (!m) return NULL;
     struct rn__g *g = take_ring(to, from);
     if (!g) g = take_young(to, from);
-    if (!g && next) g = runnext_get(from);
+    if (!g && next && (g = runnext_get(from))) note_wait(from, s->now);
     if (g) note_steal(to, from, s->now);
     rn__unclaim_m(m);
     return g;

@@ -12,7 +12,8 @@
  *
  * A P that runs one long goroutine while others wait in its queue or the global one, and another P is idle: an M is
  * woken for them, the run-next one too. Likewise where one runs after the other and each for long, in between looks that are further apart,
- * and one waits in run-next: by the CPU time of the thread, and the number of its turns.
+ * and one waits in run-next: by the CPU time of the thread, and the number of its turns. Who is made ready there goes into the global queue for a
+ * while (rn__ready_on), and searchers watch for longer (idle.c): then there is neither a wake-up nor a claim in each turn.
  *
  * Sysmon also runs timers that are due (an M may be too busy to), polls descriptors, trims stacks, and keeps the
  * coarse clock. When all Ps are idle, for longer than a moment, it sleeps: until something runs, or until the next timer if there
@@ -35,6 +36,7 @@ enum {
     CALM = 50,         /* quiet looks before it backs off */
     PEACE_MS = 1000,   /* after a fight */
     LONG_TURN_US = 30, /* to run one goroutine after the other at one P, while another is idle */
+    HANDOVER_US = 3,   /* longer than who makes another ready and parks takes for it */
     SLICE_MS = 10,     /* after which a P is taken from a goroutine that runs */
     EAGER_MS = 100,    /* how long a P that let others wait wakes others at once */
     TRIM_MS = 200,
@@ -126,7 +128,7 @@ static bool retake(struct rn__p *p) {
 /* Others wait behind one long goroutine: if a P is idle somebody shall come for them. */
 static bool help(struct rn__p *p, rn_time now) {
     if (rn__load_relaxed(&rn__sched.nidle_ps) == 0) return false;
-    p->helped = now;
+    rn__store_relaxed(&p->helped, now);
     rn__store_relaxed(&p->eager, 1u);
     rn__wake_p();
     return true;
@@ -134,21 +136,18 @@ static bool help(struct rn__p *p, rn_time now) {
 
 /* Somebody is in run-next, and that for more than the moment that a hand-over takes. */
 static bool next_stays(struct rn__p *p) {
-    rn_time now = rn__now(), until = now + RN__NEXT_SLOW_US * RN_US;
-    if (!rn__load_relaxed(&p->runnext)) return false;
-    if (rn__next_waits(p, now)) return true; /* somebody has seen it before */
-    while (now < until) {
-        rn__stand_back(1);
-        now = rn__now();
-    }
-    return rn__next_waits(p, now);
+    struct rn__g *next = rn__load_relaxed(&p->runnext);
+    uint32_t tick = rn__load_relaxed(&p->tick);
+    if (!next) return false;
+    for (rn_time until = rn__now() + HANDOVER_US * RN_US; rn__now() < until;) rn__stand_back(1);
+    return rn__load_relaxed(&p->runnext) == next && rn__load_relaxed(&p->tick) == tick;
 }
 
 /* True if something was done. */
 static bool look_at(struct rn__p *p, rn_time now) {
     struct rn__m *m = rn__load_acquire(&p->m);
     if (!m) return false;
-    if (now - p->helped > EAGER_MS * RN_MS) rn__store_relaxed(&p->eager, 0u);
+    if (now - rn__load_relaxed(&p->helped) > EAGER_MS * RN_MS) rn__store_relaxed(&p->eager, 0u);
     if (m != p->seen_m || rn__load_relaxed(&p->tick) != p->seen_tick) {
         look_anew(p, m, now);
         return p->slow && next_stays(p) && help(p, now);
