@@ -174,6 +174,13 @@ struct rn__young {
     uint32_t tick, more; /* so many were started at that tick, though there were enough */
 };
 
+/* What sysmon saw of a P when it looked. */
+struct rn__seen {
+    struct rn__m *m;
+    uint32_t tick, owners, shared;
+    rn_time when, cpu;
+};
+
 struct rn__p {
     /* The owner's. */
     struct rn__m *m;
@@ -195,9 +202,10 @@ struct rn__p {
     rn_time stole;            /* when it last stole, or was stolen from */
     uint32_t bounces; /* chan/lock.c: channels that came here from another P, since `bounced` */
     rn_time bounced;
-    bool fights;    /* it loses its time to such channels: it shall give way */
-    uint32_t polls; /* how often it looked for events; sysmon glances */
-    rn_time batch;  /* when it polled those that it runs now, at batch_tick; 0: it does not */
+    uint32_t shared; /* operations on channels that are not its own; sysmon glances */
+    bool fights;     /* it loses its time to such channels: it shall give way */
+    uint32_t polls;  /* how often it looked for events; sysmon glances */
+    rn_time batch;   /* when it polled those that it runs now, at batch_tick; 0: it does not */
     uint32_t batch_tick;
     rn_duration turn; /* how long one of those runs; 0: that is not known yet */
     RN_ALIGNED_LINE struct rn__timers timers;
@@ -205,13 +213,11 @@ struct rn__p {
     RN_ALIGNED_LINE struct rn__p *idle_next;
     bool idle;
     /* sysmon's. */
-    uint32_t seen_tick;
-    struct rn__m *seen_m;
-    rn_time seen_when;
-    rn_time seen_cpu;
-    uint32_t seen_owners;
-    rn_time helped; /* atomic, and thieves' too: when those that wait here were last helped */
-    bool slow;      /* atomic: its goroutines go on for long, each */
+    struct rn__seen seen;
+    rn_time next_looked; /* when it last waited to see whether somebody stays in run-next */
+    rn_time talked;      /* when its goroutines last did little but talk to those of other Ps */
+    rn_time helped;      /* atomic, and thieves' too: when those that wait here were last helped */
+    bool slow;           /* atomic: its goroutines go on for long, each */
     /* Whoever watches the queue writes these, relaxed: how many had left it, and when. */
     uint32_t watched_left;
     rn_time watched;
@@ -277,7 +283,6 @@ struct rn__sched {
     uint64_t next_goid;      /* atomic */
     int64_t foreign_started; /* atomic */
     rn_time coarse_now;      /* atomic: the time, as of sysmon's last look */
-    rn_time fought;          /* atomic: the same, when a P last fought with others for channels */
     uint32_t max_threads;
     uint32_t
         outsiders; /* atomic: who may make goroutines ready from outside (signals): no deadlock then */
@@ -427,7 +432,6 @@ struct rn__g *rn__steal(struct rn__m *m, struct rn__search *s);
 /* p fights with others for its channels: it is to give way, at its next switch. p is the caller's. */
 RN_INLINE void rn__fights(struct rn__p *p) {
     p->fights = true;
-    rn__store_relaxed(&rn__sched.fought, rn__load_relaxed(&rn__sched.coarse_now));
     rn__store_relaxed(&p->tick, p->tick | (RN__FAIR_TICKS - 1)); /* the next pick is g0's */
 }
 

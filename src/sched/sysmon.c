@@ -13,7 +13,8 @@
  * A P that runs one long goroutine while others wait in its queue or the global one, and another P is idle: an M is
  * woken for them, the run-next one too. Likewise where one runs after the other and each for long, in between looks that are further apart,
  * and one waits in run-next: by the CPU time of the thread, and the number of its turns. Who is made ready there goes into the global queue for a
- * while (rn__ready_on), and searchers watch for longer (idle.c): then there is neither a wake-up nor a claim in each turn.
+ * while (rn__ready_on), and searchers watch for longer (idle.c): then there is neither a wake-up nor a claim in each turn. Those that talk all the
+ * time stay together.
  *
  * Sysmon also runs timers that are due (an M may be too busy to), polls descriptors, trims stacks, and keeps the
  * coarse clock. When all Ps are idle, for longer than a moment, it sleeps: until something runs, or until the next timer if there
@@ -34,9 +35,12 @@ enum {
     TICK_US = 20,
     TICK_MAX_US = 10000,
     CALM = 50,         /* quiet looks before it backs off */
-    PEACE_MS = 1000,   /* after a fight */
-    LONG_TURN_US = 30, /* to run one goroutine after the other at one P, while another is idle */
+    LONG_TURN_US = 10, /* to run one goroutine after the other at one P, while another is idle */
+    TALK_US = 2,       /* who uses shared channels more often does little else */
+    PEACE_MS = 1000,   /* after that */
     HANDOVER_US = 3,   /* longer than who makes another ready and parks takes for it */
+    NEXT_US = 100,     /* so long we wait to see who stays in run-next, */
+    NEXT_MS = 5,       /* and so often, at most */
     SLICE_MS = 10,     /* after which a P is taken from a goroutine that runs */
     EAGER_MS = 100,    /* how long a P that let others wait wakes others at once */
     TRIM_MS = 200,
@@ -74,22 +78,25 @@ static bool scarce(void) {
 }
 
 /*
- * Notes what p does now, and whether those that it runs go on for long, each: by the CPU time of the thread, if it had p all the
- * time, and the number of turns. Not those that talk all the time: they fight for their channels when they are apart.
+ * Notes what p does now; and, if the same thread had it all the time, whether those that it runs go on for long, each: by the time of
+ * the CPU and the number of turns. Not those that talk to others all the time: apart they would wait for each other's cache lines.
  */
 static void look_anew(struct rn__p *p, struct rn__m *m, rn_time now) {
-    uint32_t tick = rn__load_relaxed(&p->tick), turns = tick - p->seen_tick;
-    uint32_t owners = rn__load_relaxed(&p->owners);
-    int64_t cpu = cpu_time(m);
-    if (now - rn__load_relaxed(&rn__sched.fought) < PEACE_MS * RN_MS)
-        rn__store_relaxed(&p->slow, false);
-    else if (m == p->seen_m && owners == p->seen_owners)
-        rn__store_relaxed(&p->slow, cpu - p->seen_cpu >= (int64_t)turns * LONG_TURN_US * RN_US);
-    p->seen_tick = tick;
-    p->seen_m = m;
-    p->seen_owners = owners;
-    p->seen_when = now;
-    p->seen_cpu = cpu;
+    struct rn__seen was = p->seen;
+    struct rn__seen is = {m,
+                          rn__load_relaxed(&p->tick),
+                          rn__load_relaxed(&p->owners),
+                          rn__load_relaxed(&p->shared),
+                          now,
+                          cpu_time(m)};
+    p->seen = is;
+    if (is.m != was.m || is.owners != was.owners) return;
+    if ((rn_duration)(is.shared - was.shared) * TALK_US * RN_US > is.when - was.when) {
+        p->talked = now;
+        rn__store_relaxed(&p->eager, 0u);
+    }
+    bool longs = is.cpu - was.cpu >= (rn_duration)(is.tick - was.tick) * LONG_TURN_US * RN_US;
+    rn__store_relaxed(&p->slow, longs && now - p->talked >= PEACE_MS * RN_MS);
 }
 
 /* The kernel's word for the state of a thread: R runs or waits for a core, S and D wait for something else. */
@@ -108,15 +115,15 @@ static char kernel_state(struct rn__m *m) {
 /* Blocked in the kernel: its CPU clock stood still since the last look, and not for want of a core. */
 static bool blocked(struct rn__p *p, struct rn__m *m) {
     int64_t cpu = cpu_time(m);
-    bool still = cpu == p->seen_cpu;
-    p->seen_cpu = cpu;
+    bool still = cpu == p->seen.cpu;
+    p->seen.cpu = cpu;
     return still && kernel_state(m) != 'R';
 }
 
 static bool retake(struct rn__p *p) {
     struct rn__m *m = rn__claim_p(p, 1);
     if (!m) return false;
-    if (rn__load_relaxed(&p->tick) != p->seen_tick || m->g == NULL || m->g->kind != RN__GOROUTINE) {
+    if (rn__load_relaxed(&p->tick) != p->seen.tick || m->g == NULL || m->g->kind != RN__GOROUTINE) {
         rn__unclaim_m(m);
         return false;
     }
@@ -134,13 +141,30 @@ static bool help(struct rn__p *p, rn_time now) {
     return true;
 }
 
-/* Somebody is in run-next, and that for more than the moment that a hand-over takes. */
-static bool next_stays(struct rn__p *p) {
-    struct rn__g *next = rn__load_relaxed(&p->runnext);
-    uint32_t tick = rn__load_relaxed(&p->tick);
-    if (!next) return false;
-    for (rn_time until = rn__now() + HANDOVER_US * RN_US; rn__now() < until;) rn__stand_back(1);
-    return rn__load_relaxed(&p->runnext) == next && rn__load_relaxed(&p->tick) == tick;
+/* Somebody is in run-next, and that for more than the moment that a hand-over takes, in the next two turns. */
+static bool next_stays(struct rn__p *p, rn_time now) {
+    rn_time end = now + NEXT_US * RN_US, since = now;
+    struct rn__g *next = NULL;
+    uint32_t first = p->seen.tick, tick = first;
+    for (; now < end && tick - first <= 2; now = rn__now()) {
+        struct rn__g *g = rn__load_relaxed(&p->runnext);
+        uint32_t t = rn__load_relaxed(&p->tick);
+        if (!g || g != next || t != tick) since = now;
+        if (now - since >= HANDOVER_US * RN_US) return true;
+        next = g;
+        tick = t;
+        rn__stand_back(1);
+    }
+    return false;
+}
+
+/* Where turns are long, and a P is idle: does somebody stay in run-next? To see that takes some of the idle core's time. */
+static bool lets_wait(struct rn__p *p, rn_time now) {
+    if (!p->slow || rn__load_relaxed(&p->eager)) return false;
+    if (rn__load_relaxed(&rn__sched.nidle_ps) == 0 || now - p->next_looked < NEXT_MS * RN_MS)
+        return false;
+    p->next_looked = now;
+    return next_stays(p, now);
 }
 
 /* True if something was done. */
@@ -148,9 +172,9 @@ static bool look_at(struct rn__p *p, rn_time now) {
     struct rn__m *m = rn__load_acquire(&p->m);
     if (!m) return false;
     if (now - rn__load_relaxed(&p->helped) > EAGER_MS * RN_MS) rn__store_relaxed(&p->eager, 0u);
-    if (m != p->seen_m || rn__load_relaxed(&p->tick) != p->seen_tick) {
+    if (m != p->seen.m || rn__load_relaxed(&p->tick) != p->seen.tick) {
         look_anew(p, m, now);
-        return p->slow && next_stays(p) && help(p, now);
+        return lets_wait(p, now) && help(p, now);
     }
     if (rn__load_relaxed(&m->inside) == RN__SCHED) return false; /* it looks for work */
     if (rn__chaos(2)) return retake(p);
@@ -159,7 +183,7 @@ static bool look_at(struct rn__p *p, rn_time now) {
         rn__store_relaxed(&rn__sched.stuck, 1u);
         return true;
     }
-    if (now_wanted && now - p->seen_when >= SLICE_MS * RN_MS) {
+    if (now_wanted && now - p->seen.when >= SLICE_MS * RN_MS) {
         bool computes = kernel_state(m) == 'R';
         return retake(p) && !computes;
     }
