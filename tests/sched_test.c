@@ -135,7 +135,7 @@ TEST_GO_ALONE(two_that_compute_between_messages_do_so_at_the_same_time) {
 #ifdef RN_CHAOS
     SKIP("chaos parts them all the time");
 #endif
-    if (sysconf(_SC_NPROCESSORS_ONLN) < 2) SKIP("one core");
+    if (rn_procs(0) < 2) SKIP("one core");
     int was = rn_procs(2), rounds = 0;
     while (turns_together(TURNS) < TURNS / 2) CHECK_LT(++rounds, ROUNDS);
     rn_procs(was);

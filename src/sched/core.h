@@ -177,7 +177,7 @@ struct rn__young {
 /* What sysmon saw of a P when it looked. */
 struct rn__seen {
     struct rn__m *m;
-    uint32_t tick, owners, shared;
+    uint32_t tick, owners;
     rn_time when, cpu;
 };
 
@@ -202,10 +202,10 @@ struct rn__p {
     rn_time stole;            /* when it last stole, or was stolen from */
     uint32_t bounces; /* chan/lock.c: channels that came here from another P, since `bounced` */
     rn_time bounced;
-    uint32_t shared; /* operations on channels that are not its own; sysmon glances */
-    bool fights;     /* it loses its time to such channels: it shall give way */
-    uint32_t polls;  /* how often it looked for events; sysmon glances */
-    rn_time batch;   /* when it polled those that it runs now, at batch_tick; 0: it does not */
+    uint32_t meets; /* atomic, a hint: how often its goroutines used what others use, too */
+    bool fights;    /* it loses its time to such channels: it shall give way */
+    uint32_t polls; /* how often it looked for events; sysmon glances */
+    rn_time batch;  /* when it polled those that it runs now, at batch_tick; 0: it does not */
     uint32_t batch_tick;
     rn_duration turn; /* how long one of those runs; 0: that is not known yet */
     RN_ALIGNED_LINE struct rn__timers timers;
@@ -214,10 +214,12 @@ struct rn__p {
     bool idle;
     /* sysmon's. */
     struct rn__seen seen;
-    rn_time next_looked; /* when it last waited to see whether somebody stays in run-next */
-    rn_time talked;      /* when its goroutines last did little but talk to those of other Ps */
-    rn_time helped;      /* atomic, and thieves' too: when those that wait here were last helped */
-    bool slow;           /* atomic: its goroutines go on for long, each */
+    rn_time measured;  /* when it last knew how long turns are */
+    rn_time talk_when; /* since then its goroutines have used shared channels so often: */
+    uint32_t talk_meets;
+    rn_time talked; /* when they last did little but talk to those of other Ps */
+    rn_time helped; /* atomic, and thieves' too: when those that wait here were last helped */
+    bool slow;      /* atomic: its goroutines go on for long, each */
     /* Whoever watches the queue writes these, relaxed: how many had left it, and when. */
     uint32_t watched_left;
     rn_time watched;
@@ -440,6 +442,14 @@ void rn__wake_p(void);
 /* Nobody has a P. */
 RN_INLINE bool rn__all_idle(void) {
     return rn__load_seq_cst(&rn__sched.nidle_ps) >= rn__load_seq_cst(&rn__sched.procs);
+}
+
+/* Cores that no P uses, as far as there are idle Ps for them. */
+RN_INLINE uint32_t rn__idle_cores(void) {
+    uint32_t idle = rn__load_relaxed(&rn__sched.nidle_ps);
+    uint32_t busy = rn__load_relaxed(&rn__sched.procs) - idle;
+    uint32_t cores = busy < rn__sched.cpus ? rn__sched.cpus - busy : 0;
+    return cores < idle ? cores : idle;
 }
 
 /* Work stays queued on a busy P: wake another M, unless somebody is on the way. */

@@ -564,7 +564,8 @@ static bool only_descriptors(void) {
 static rn_duration spin_for(void) {
     for (uint32_t i = 0; i < rn__load_relaxed(&rn__sched.procs); i++) {
         struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
-        if (p && rn__load_relaxed(&p->eager) && rn__load_relaxed(&p->slow))
+        if (p && rn__load_relaxed(&p->m) && rn__load_relaxed(&p->eager) &&
+            rn__load_relaxed(&p->slow))
             return SPIN_SLOW_US * RN_US;
     }
     return SPIN_US * RN_US;

@@ -148,13 +148,14 @@ static RN_NOINLINE void fetch_ahead(struct rn__p *p, const struct rn__g *g) {
 }
 
 /*
- * Do those that run at p go on for long, each, and let others wait (sysmon.c), while another P could run them? Then who is made ready is
- * anybody's: it costs who takes it from the global queue less than a microsecond, and from our run-next a claim.
+ * Do those that run at p go on for long, each, and let others wait (sysmon.c), while another M is there or could be? Then who is made ready
+ * is that one's: it costs him less than a microsecond to take it from the global queue, and from our run-next a claim. No more are handed out
+ * than can be taken at once. The shy leave that queue alone.
  */
 static bool parts(struct rn__p *p) {
     if (!rn__load_relaxed(&p->slow)) return false;
-    return rn__load_relaxed(&rn__sched.nspinning) != 0 ||
-           rn__load_relaxed(&rn__sched.nidle_ps) != 0;
+    uint32_t there = rn__load_relaxed(&rn__sched.nspinning) + rn__idle_cores();
+    return rn__load_relaxed(&rn__sched.nglobal) + rn__load_relaxed(&rn__sched.nshy) < there;
 }
 
 void rn__ready_on(struct rn__m *m, struct rn__g *g) {
@@ -419,6 +420,11 @@ void rn_yield(void) {
         rn__away(m, g, put_back, g);
     }
     rn__leave(rn__arch_tls_m());
+}
+
+void rn__meets(uint32_t n) {
+    struct rn__p *p = rn__load_relaxed(&rn__arch_tls_m()->p);
+    if (p) rn__store_relaxed(&p->meets, rn__load_relaxed(&p->meets) + n); /* a hint */
 }
 
 bool rn__let_next(void) {

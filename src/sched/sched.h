@@ -55,7 +55,7 @@ void rn__park(enum rn__reason why, void *on, void (*unlock)(void *), void *arg);
 
 /*
  * Make a parked one runnable; exactly once for each park. It runs next on this processor if there
- * is one. Nothing that lies on its stack may be touched afterwards. Inside, or in a timer's function.
+ * is one, or on another at once, where those that run go on for long. Nothing that lies on its stack may be touched afterwards. Inside, or in a timer's function.
  */
 void rn__ready(struct rn__g *g);
 
@@ -91,6 +91,15 @@ struct rn__flock {
     ptrdiff_t step; /* what else `take` needs: chan/chan.c */
 };
 void rn__ready_flock(struct rn__flock *f);
+
+/*
+ * The caller has met another, at a channel that others use or a word that it lost to them. A processor whose goroutines do little else keeps
+ * them together (sysmon.c). `n` is how many such uses this one stands for. Inside or outside.
+ */
+void rn__meets(uint32_t n);
+enum {
+    RN__LOST = 4
+}; /* for each of a lock's users that finds it taken some find only its line elsewhere */
 
 /*
  * If one was made ready here, and nobody else waits for this processor, let it run now, and come back behind it. False:

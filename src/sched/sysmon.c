@@ -36,11 +36,12 @@ enum {
     TICK_MAX_US = 10000,
     CALM = 50,         /* quiet looks before it backs off */
     LONG_TURN_US = 10, /* to run one goroutine after the other at one P, while another is idle */
-    TALK_US = 2,       /* who uses shared channels more often does little else */
+    TALK_US = 2,       /* who meets others more often, */
+    TALK_MS = 1,       /* for so long, does little else */
     PEACE_MS = 1000,   /* after that */
     HANDOVER_US = 3,   /* longer than who makes another ready and parks takes for it */
-    NEXT_US = 100,     /* so long we wait to see who stays in run-next, */
-    NEXT_MS = 5,       /* and so often, at most */
+    STAYS_US = 100,    /* so long we wait to see who stays in run-next, */
+    STAYS_MS = 2,      /* and so often, at most */
     SLICE_MS = 10,     /* after which a P is taken from a goroutine that runs */
     EAGER_MS = 100,    /* how long a P that let others wait wakes others at once */
     TRIM_MS = 200,
@@ -77,26 +78,39 @@ static bool scarce(void) {
            rn__load_relaxed(&rn__sched.nspinning) == 0;
 }
 
-/*
- * Notes what p does now; and, if the same thread had it all the time, whether those that it runs go on for long, each: by the time of
- * the CPU and the number of turns. Not those that talk to others all the time: apart they would wait for each other's cache lines.
- */
-static void look_anew(struct rn__p *p, struct rn__m *m, rn_time now) {
+/* Do those that p runs talk to others all the time? Apart they would wait for each other's cache lines. A burst does not count. */
+static bool talks(struct rn__p *p, rn_time now) {
+    uint32_t meets = rn__load_relaxed(&p->meets);
+    rn_duration since = now - p->talk_when;
+    if (since < TALK_MS * RN_MS) return false;
+    bool much = (rn_duration)(meets - p->talk_meets) * TALK_US * RN_US > since;
+    p->talk_when = now;
+    p->talk_meets = meets;
+    return much;
+}
+
+/* Do those that p runs go on for long, each? By the time of the CPU and the number of turns, while its thread is the same. */
+static bool turns_are_long(struct rn__p *p, const struct rn__seen *was) {
+    const struct rn__seen *is = &p->seen;
+    if (is->m == was->m && is->owners == was->owners) {
+        p->measured = is->when;
+        return is->cpu - was->cpu >= (rn_duration)(is->tick - was->tick) * LONG_TURN_US * RN_US;
+    }
+    return p->slow && is->when - p->measured < EAGER_MS * RN_MS;
+}
+
+/* Notes what p does now, and whether its goroutines are better apart. */
+static void look_anew(struct rn__p *p, struct rn__m *m) {
     struct rn__seen was = p->seen;
-    struct rn__seen is = {m,
-                          rn__load_relaxed(&p->tick),
-                          rn__load_relaxed(&p->owners),
-                          rn__load_relaxed(&p->shared),
-                          now,
-                          cpu_time(m)};
-    p->seen = is;
-    if (is.m != was.m || is.owners != was.owners) return;
-    if ((rn_duration)(is.shared - was.shared) * TALK_US * RN_US > is.when - was.when) {
+    rn_time now = rn__now();
+    p->seen = (struct rn__seen){m, rn__load_relaxed(&p->tick), rn__load_relaxed(&p->owners), now,
+                                cpu_time(m)};
+    if (talks(p, now)) {
         p->talked = now;
         rn__store_relaxed(&p->eager, 0u);
     }
-    bool longs = is.cpu - was.cpu >= (rn_duration)(is.tick - was.tick) * LONG_TURN_US * RN_US;
-    rn__store_relaxed(&p->slow, longs && now - p->talked >= PEACE_MS * RN_MS);
+    bool peace = now - p->talked < PEACE_MS * RN_MS;
+    rn__store_relaxed(&p->slow, turns_are_long(p, &was) && !peace);
 }
 
 /* The kernel's word for the state of a thread: R runs or waits for a core, S and D wait for something else. */
@@ -142,10 +156,10 @@ static bool help(struct rn__p *p, rn_time now) {
 }
 
 /* Somebody is in run-next, and that for more than the moment that a hand-over takes, in the next two turns. */
-static bool next_stays(struct rn__p *p, rn_time now) {
-    rn_time end = now + NEXT_US * RN_US, since = now;
+static bool next_stays(struct rn__p *p) {
+    rn_time now = rn__now(), since = now, end = now + STAYS_US * RN_US;
     struct rn__g *next = NULL;
-    uint32_t first = p->seen.tick, tick = first;
+    uint32_t first = rn__load_relaxed(&p->tick), tick = first;
     for (; now < end && tick - first <= 2; now = rn__now()) {
         struct rn__g *g = rn__load_relaxed(&p->runnext);
         uint32_t t = rn__load_relaxed(&p->tick);
@@ -158,22 +172,22 @@ static bool next_stays(struct rn__p *p, rn_time now) {
     return false;
 }
 
-/* Where turns are long, and a P is idle: does somebody stay in run-next? To see that takes some of the idle core's time. */
+/* Where turns are long, and a core is idle: does somebody stay in run-next? To see that takes some of the idle core's time. */
 static bool lets_wait(struct rn__p *p, rn_time now) {
-    if (!p->slow || rn__load_relaxed(&p->eager)) return false;
-    if (rn__load_relaxed(&rn__sched.nidle_ps) == 0 || now - p->next_looked < NEXT_MS * RN_MS)
-        return false;
-    p->next_looked = now;
-    return next_stays(p, now);
+    static rn_time looked;
+    if (!p->slow || rn__load_relaxed(&p->eager) || rn__idle_cores() == 0) return false;
+    if (now - looked < STAYS_MS * RN_MS) return false;
+    looked = now;
+    return next_stays(p);
 }
 
 /* True if something was done. */
 static bool look_at(struct rn__p *p, rn_time now) {
     struct rn__m *m = rn__load_acquire(&p->m);
-    if (!m) return false;
     if (now - rn__load_relaxed(&p->helped) > EAGER_MS * RN_MS) rn__store_relaxed(&p->eager, 0u);
+    if (!m) return false;
     if (m != p->seen.m || rn__load_relaxed(&p->tick) != p->seen.tick) {
-        look_anew(p, m, now);
+        look_anew(p, m);
         return lets_wait(p, now) && help(p, now);
     }
     if (rn__load_relaxed(&m->inside) == RN__SCHED) return false; /* it looks for work */
@@ -190,11 +204,15 @@ static bool look_at(struct rn__p *p, rn_time now) {
     return (now_wanted || scarce()) && blocked(p, m) && retake(p);
 }
 
+/* From another P on each time: what is done for one at a time comes to all. */
 static bool look_at_all(rn_time now) {
+    static uint32_t from;
+    uint32_t n = rn__load_relaxed(&rn__sched.procs);
     bool any = false;
     rn__store_relaxed(&rn__sched.stuck, 0u);
-    for (uint32_t i = 0; i < rn__load_relaxed(&rn__sched.procs); i++) {
-        struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
+    from++;
+    for (uint32_t i = 0; i < n; i++) {
+        struct rn__p *p = rn__load_acquire(&rn__sched.ps[(from + i) % n]);
         if (p && look_at(p, now)) any = true;
     }
     return any;

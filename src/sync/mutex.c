@@ -20,8 +20,8 @@
  *
  * A waiter that was woken and lost queues in the order of its first coming, so it is the first again. Go turns the
  * whole mutex to hand-off until a waiter younger than 1 ms comes; deciding at each unlock by the age of the first waiter
- * is the same without a mode. Who has it handed runs next, in place of who unlocked, if both are goroutines: nobody else can use it
- * meanwhile.
+ * is the same without a mode. Who has it handed runs next, in place of who unlocked, if both are goroutines and no other processor
+ * takes it at once: nobody else can use it meanwhile.
  *
  * models/mutex.pml is this for Spin.
  */
@@ -88,6 +88,7 @@ static void wait_for(rn_mutex *m) {
 }
 
 void rn__mutex_lock_slow(rn_mutex *m) {
+    rn__meets(RN__LOST);
     if (!spin(m)) {
         rn__in();
         wait_for(m);

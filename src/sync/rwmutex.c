@@ -66,6 +66,7 @@ static void wait_for(rn_rwmutex *m, const struct way *way) {
 }
 
 static void lock(rn_rwmutex *m, const struct way *way) {
+    rn__meets(RN__LOST);
     rn__in();
     if (!rn__let_next() || !way->try(m)) wait_for(m, way);
     rn__out();

@@ -32,6 +32,7 @@ enum { PAUSES = 128 }; /* a microsecond or more */
  * take the line from each other at each.
  */
 bool rn__sem_try_again(rn_sem *s, int64_t n) {
+    rn__meets(RN__LOST);
     for (;;) {
         rn__stand_back(PAUSES);
         int64_t v = rn__load_relaxed(&s->rn__state);
