@@ -56,7 +56,7 @@ static bool wants_bias(struct rn__m *m) {
  * who comes next and is not our P revokes.
  */
 static void consider_bias(struct rn__hchan *c, struct rn__m *m) {
-    if (m->p && !c->owner) rn__meets(1);
+    if (!c->owner) rn__meets(1);
     if (c->last != m->p || !m->p) {
         if (c->last) count_bounces(m, 1);
         c->last = m->p;

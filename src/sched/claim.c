@@ -61,11 +61,6 @@ void rn__wait_section(struct rn__p *p) {
 
 /* ---- the claimed one's side ---- */
 
-static void queue_for_p(void *g) {
-    rn__global_put(g);
-    rn__wake_p();
-}
-
 /* Our P was taken while we were outside. Take an idle one, or let the goroutine queue for one. */
 static struct rn__m *regain_p(struct rn__m *m) {
     rn__store_release(&m->inside, (uint32_t)RN__SCHED);
@@ -76,7 +71,7 @@ static struct rn__m *regain_p(struct rn__m *m) {
     } else {
         struct rn__g *g = m->g;
         g->state = RN__RUNNABLE;
-        m->after = queue_for_p;
+        m->after = rn__hand_out;
         m->after_arg = g;
         rn__switch(m, g, &m->g0);
         m = rn__arch_tls_m();

@@ -215,7 +215,7 @@ struct rn__p {
     /* sysmon's. */
     struct rn__seen seen;
     rn_time measured;  /* when it last knew how long turns are */
-    rn_time talk_when; /* since then its goroutines have used shared channels so often: */
+    rn_time talk_when; /* since then its goroutines have met others: */
     uint32_t talk_meets;
     rn_time talked; /* when they last did little but talk to those of other Ps */
     rn_time helped; /* atomic, and thieves' too: when those that wait here were last helped */
@@ -416,6 +416,8 @@ void rn__runq_age(struct rn__p *p);
 uint32_t rn__runq_length(struct rn__p *p);
 bool rn__runq_empty(struct rn__p *p);
 void rn__global_put(struct rn__g *g);
+/* To whoever comes first: into the global queue, and somebody is woken for it. */
+void rn__hand_out(void *g);
 void rn__global_init(void);
 void rn__global_unfold(void); /* no flock any more: for observers, with the world stopped */
 void rn__runq_put_list(struct rn__p *p, struct rn__glist *l);
@@ -442,6 +444,12 @@ void rn__wake_p(void);
 /* Nobody has a P. */
 RN_INLINE bool rn__all_idle(void) {
     return rn__load_seq_cst(&rn__sched.nidle_ps) >= rn__load_seq_cst(&rn__sched.procs);
+}
+
+/* Somebody had to wait at p: who is made ready there for a while shall not (rn__ready_on). */
+RN_INLINE void rn__note_wait(struct rn__p *p, rn_time now) {
+    rn__store_relaxed(&p->helped, now);
+    rn__store_relaxed(&p->eager, 1u);
 }
 
 /* Cores that no P uses, as far as there are idle Ps for them. */

@@ -103,16 +103,11 @@ void rn__park_late(struct rn__m *m, enum rn__reason why, void *on, void (*unlock
         rn__away(m, g, unlock, arg);
 }
 
-static void hand_out(struct rn__g *g) {
-    rn__global_put(g);
-    rn__wake_p();
-}
-
 /* g runs next here; whom it displaces stays queued. */
 static inline void run_next(struct rn__m *m, struct rn__g *g) {
     struct rn__p *p = m->p;
     if (unlikely(!p || rn__chaos(2))) {
-        hand_out(g);
+        rn__hand_out(g);
         return;
     }
     struct rn__g *displaced = p->runnext;
@@ -168,7 +163,7 @@ void rn__ready_on(struct rn__m *m, struct rn__g *g) {
     struct rn__p *p = m->p;
     if (likely(p) && unlikely(p->tick - g->ran >= FORGOTTEN) && g->m == m) fetch_ahead(p, g);
     if (likely(p) && unlikely(rn__load_relaxed(&p->eager)) && parts(p))
-        hand_out(g);
+        rn__hand_out(g);
     else
         run_next(m, g);
 }

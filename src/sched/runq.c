@@ -292,6 +292,11 @@ void rn__global_put(struct rn__g *g) {
     rn__lock_release(&rn__sched.lock);
 }
 
+void rn__hand_out(void *g) {
+    rn__global_put(g);
+    rn__wake_p();
+}
+
 /* How many p may take along, besides the one that it runs at once. With sched.lock. */
 static uint32_t fair_share(struct rn__p *p) {
     struct rn__globq *q = &rn__sched.global;
@@ -302,10 +307,7 @@ static uint32_t fair_share(struct rn__p *p) {
     return share < room ? share : room;
 }
 
-void rn__ready_flock(struct rn__flock *f) {
-    rn__global_put((struct rn__g *)(void *)((char *)f + 1)); /* see flock_of */
-    rn__wake_p();
-}
+void rn__ready_flock(struct rn__flock *f) { rn__hand_out((char *)f + 1); /* see flock_of */ }
 
 /* The first of the global queue; a fair share of the rest comes along into p's ring. */
 struct rn__g *rn__global_get(struct rn__p *p) {
@@ -395,13 +397,6 @@ static void note_steal(struct rn__p *to, struct rn__p *from, rn_time now) {
     from->stole = now;
 }
 
-/* Somebody had to wait in run-next, where turns are long: who is made ready there shall not, as when sysmon sees it. */
-static void note_wait(struct rn__p *from, rn_time now) {
-    if (!rn__load_relaxed(&from->slow)) return;
-    rn__store_relaxed(&from->helped, now);
-    rn__store_relaxed(&from->eager, 1u);
-}
-
 static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, struct rn__search *s) {
     bool some = rn__runq_length(from) != 0;
     bool steals = some && (s->any || waits_long(from, s->now));
@@ -413,7 +408,10 @@ static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, struct rn_
     if (!m) return NULL;
     struct rn__g *g = take_ring(to, from);
     if (!g) g = take_young(to, from);
-    if (!g && next && (g = runnext_get(from))) note_wait(from, s->now);
+    if (!g && next) {
+        g = runnext_get(from);
+        if (g && rn__load_relaxed(&from->slow)) rn__note_wait(from, s->now);
+    }
     if (g) note_steal(to, from, s->now);
     rn__unclaim_m(m);
     return g;

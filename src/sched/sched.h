@@ -55,7 +55,8 @@ void rn__park(enum rn__reason why, void *on, void (*unlock)(void *), void *arg);
 
 /*
  * Make a parked one runnable; exactly once for each park. It runs next on this processor if there
- * is one, or on another at once, where those that run go on for long. Nothing that lies on its stack may be touched afterwards. Inside, or in a timer's function.
+ * is one, or on another at once, where those that run go on for long. Nothing that lies on its stack
+ * may be touched afterwards. Inside, or in a timer's function.
  */
 void rn__ready(struct rn__g *g);
 
@@ -97,9 +98,8 @@ void rn__ready_flock(struct rn__flock *f);
  * them together (sysmon.c). `n` is how many such uses this one stands for. Inside or outside.
  */
 void rn__meets(uint32_t n);
-enum {
-    RN__LOST = 4
-}; /* for each of a lock's users that finds it taken some find only its line elsewhere */
+/* For each of a lock's users that finds it taken some find only its line elsewhere. */
+enum { RN__LOST = 4 };
 
 /*
  * If one was made ready here, and nobody else waits for this processor, let it run now, and come back behind it. False:

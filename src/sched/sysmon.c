@@ -149,8 +149,7 @@ static bool retake(struct rn__p *p) {
 /* Others wait behind one long goroutine: if a P is idle somebody shall come for them. */
 static bool help(struct rn__p *p, rn_time now) {
     if (rn__load_relaxed(&rn__sched.nidle_ps) == 0) return false;
-    rn__store_relaxed(&p->helped, now);
-    rn__store_relaxed(&p->eager, 1u);
+    rn__note_wait(p, now);
     rn__wake_p();
     return true;
 }
