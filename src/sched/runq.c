@@ -30,7 +30,7 @@
 #include "sched/core.h"
 
 enum {
-    GLANCE_US = 10,  /* between two glances that tell how fast a ring moves */
+    GLANCE_US = 60, /* between two glances that tell how fast a ring moves, be it in bursts */
     STALE_US = 1000, /* after which the first one tells nothing */
     YOUNG_TICKS = 8, /* every so many picks the newest of the young comes before the ring */
     YOUNG_MS = 10,   /* so often the oldest of the young comes first */
