@@ -200,6 +200,8 @@ struct rn__p {
     uint32_t owners;          /* how often an M has come to it; sysmon glances */
     rn_duration patience;     /* idle.c: so long it watches rings that move before it steals */
     rn_time stole;            /* when it last stole, or was stolen from */
+    rn_duration paid;         /* how long that took */
+    uint32_t losses;          /* so many times in a row it took longer than what was stolen */
     uint32_t bounces; /* chan/lock.c: channels that came here from another P, since `bounced` */
     rn_time bounced;
     uint32_t meets; /* atomic, a hint: how often its goroutines used what others use, too */

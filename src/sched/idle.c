@@ -17,7 +17,7 @@
  * cold caches and revoked biases it gains nothing, as soon all have gathered at one P again, and the other P has run out. By that we know
  * it: a P that runs out shortly after it stole or was stolen from doubles the time that it will watch a ring
  * which moves before it steals; one that runs out later halves it. What waits long in a ring (runq.c) is stolen at once, however patient
- * the thief. While it watches, it naps and counts as a searcher, so that nobody pays for waking others.
+ * the thief; but who has lost by that, as the claim took about as long as what was stolen, lets it wait twice as long, up to 4 ms. While it watches, it naps and counts as a searcher, so that nobody pays for waking others.
  *
  * Giving way. Ps may also all be busy and yet get less done than one would, when all they do is take the same channels from each
  * other. A P that sees this (chan/lock.c) leaves its goroutines to the others, by the global queue, and watches as
@@ -59,6 +59,8 @@ enum {
     EMPTY_US = 100,    /* rings that are empty so long are not worth patience */
     PATIENCE_US = 10,  /* the first */
     PATIENCE_MAX_US = 4000,
+    LOSS_US = 50,     /* who runs out so soon after a steal has lost more by it than it brought */
+    LOSSES = 4,       /* that count */
     IDLE_SECONDS = 1, /* an M that was idle for so long ends, but for the last few */
     KEEP_IDLE = 2,    /* so many Ms stay, however long they were idle */
 };
@@ -506,10 +508,15 @@ static void more_patience(struct rn__p *p) {
 
 /* p has run out of goroutines. */
 static void learn_patience(struct rn__p *p, rn_time now) {
-    if (now - p->stole < BRIEF_US * RN_US)
+    rn_duration since = now - p->stole;
+    if (since < BRIEF_US * RN_US)
         more_patience(p);
-    else if (now - p->stole >= LATE_US * RN_US)
+    else if (since >= LATE_US * RN_US)
         p->patience = p->patience <= PATIENCE_US * RN_US ? 0 : p->patience / 2;
+    if (since >= BRIEF_US * RN_US)
+        p->losses = 0;
+    else if (since < 2 * p->paid && p->losses < LOSSES)
+        p->losses++;
 }
 
 /* By the M that has p. How many goroutines were queued. */

@@ -26,16 +26,17 @@
  */
 #include <string.h>
 
+#include "os/clock.h"
 #include "os/pages.h"
 #include "sched/core.h"
 
 enum {
-    GLANCE_US = 60, /* between two glances that tell how fast a ring moves, be it in bursts */
+    GLANCE_US = 60,  /* between two glances that tell how fast a ring moves, be it in bursts */
     STALE_US = 1000, /* after which the first one tells nothing */
     YOUNG_TICKS = 8, /* every so many picks the newest of the young comes before the ring */
     YOUNG_MS = 10,   /* so often the oldest of the young comes first */
-    LONG_US = 250,   /* what waits so long is stolen at once */
-    NEXT_US = 20,    /* or in run-next, while one goroutine runs */
+    LONG_US = 250,   /* what waits so long is stolen at once; twice as long for each loss */
+    NEXT_US = 20,    /* or in run-next, while one goroutine runs, by who is not patient */
     COLD = 32, /* so many of a flock are fetched at a time: their frames fill the first cache */
 };
 
@@ -361,11 +362,16 @@ static void note_left(struct rn__p *p, uint32_t n, rn_time now) {
     rn__store_relaxed(&p->watched, now);
 }
 
+/* So long the thief lets others wait. */
+static rn_duration long_for(const struct rn__p *thief) {
+    return (LONG_US * RN_US) << thief->losses;
+}
+
 /*
  * Will those in the queue of p wait long? How many they are and how many left since it was last noted tell. All of it is
  * glanced at, by as many as like: a wrong guess costs time only.
  */
-static bool waits_long(struct rn__p *p, rn_time now) {
+static bool waits_long(struct rn__p *p, rn_time now, rn_duration too_long) {
     uint32_t gone = left(p), n = rn__runq_length(p);
     uint32_t moved = gone - rn__load_relaxed(&p->watched_left);
     rn_duration since = now - rn__load_relaxed(&p->watched);
@@ -374,17 +380,20 @@ static bool waits_long(struct rn__p *p, rn_time now) {
         return false;
     }
     if (since < GLANCE_US * RN_US) return false;
-    if (moved == 0) return since >= LONG_US * RN_US;
+    if (moved == 0) return since >= too_long;
     note_left(p, gone, now);
-    return since / moved * n >= LONG_US * RN_US;
+    return since / moved * n >= too_long;
 }
 
-/* Does somebody wait in run-next for longer than those need who are about to park? */
-static bool next_waits(struct rn__p *p, rn_time now) {
+/* Does somebody wait in run-next for longer than those need who are about to park, and than the thief is patient? */
+static bool next_waits(struct rn__p *p, rn_time now, const struct rn__p *thief) {
+    rn_duration too_long = long_for(thief);
+    if (thief->patience < too_long) too_long = thief->patience;
+    if (too_long < NEXT_US * RN_US) too_long = NEXT_US * RN_US;
     struct rn__g *g = rn__load_relaxed(&p->runnext);
     uint32_t tick = rn__load_relaxed(&p->tick);
     if (g && g == rn__load_relaxed(&p->next_seen) && tick == rn__load_relaxed(&p->next_tick))
-        return now - rn__load_relaxed(&p->next_since) >= NEXT_US * RN_US;
+        return now - rn__load_relaxed(&p->next_since) >= too_long;
     rn__store_relaxed(&p->next_seen, g);
     rn__store_relaxed(&p->next_tick, tick);
     rn__store_relaxed(&p->next_since, now);
@@ -392,17 +401,17 @@ static bool next_waits(struct rn__p *p, rn_time now) {
 }
 
 /* Both Ps are ours now. */
-static void note_steal(struct rn__p *to, struct rn__p *from, rn_time now) {
-    to->stole = now;
-    from->stole = now;
+static void note_steal(struct rn__p *to, struct rn__p *from, rn_time start) {
+    to->stole = from->stole = rn__now();
+    to->paid = from->paid = to->stole - start;
 }
 
 static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, struct rn__search *s) {
     bool some = rn__runq_length(from) != 0;
-    bool steals = some && (s->any || waits_long(from, s->now));
+    bool steals = some && (s->any || waits_long(from, s->now, long_for(to)));
     s->seen |= some;
     bool next =
-        s->runnext_too ? rn__load_relaxed(&from->runnext) != NULL : next_waits(from, s->now);
+        s->runnext_too ? rn__load_relaxed(&from->runnext) != NULL : next_waits(from, s->now, to);
     if (!steals && !next) return NULL;
     struct rn__m *m = rn__claim_p(from, 96);
     if (!m) return NULL;
