@@ -314,6 +314,31 @@ TEST_GO(threads_are_given_back) {
     while (threads_now() > before + 2) rn_sleep(50 * RN_MS);
 }
 
+/* Threads that may use other CPUs than this one. */
+static int threads_elsewhere(void) {
+    cpu_set_t mine, theirs;
+    DIR *d = opendir("/proc/self/task");
+    int n = 0;
+    CHECK(d);
+    CHECK_EQ(sched_getaffinity(0, sizeof mine, &mine), 0);
+    for (struct dirent *e; (e = readdir(d));) {
+        int tid = atoi(e->d_name);
+        if (tid > 0 && sched_getaffinity(tid, sizeof theirs, &theirs) == 0)
+            n += !CPU_EQUAL(&mine, &theirs);
+    }
+    closedir(d);
+    return n;
+}
+
+/* Who searches on the CPU of another leaves it (chaos: often), and may come back. */
+TEST_GO(threads_may_use_the_same_cpus_at_the_end_as_at_the_start) {
+    for (int i = 0; i < 20; i++) {
+        ping_pong((int)scaled(100));
+        rn_sleep(RN_MS);
+    }
+    while (threads_elsewhere() > 0) rn_sleep(RN_MS);
+}
+
 /* ---- rn_blocking ---- */
 
 static intptr_t read_one(void *fd) {

@@ -144,6 +144,7 @@ struct rn__m {
     uint64_t random;
     bool spinning;
     bool polled; /* just now, as the keeper */
+    int cpu;     /* atomic, a hint: where it ran when it was last here to schedule */
     /* Rarely. */
     struct rn__g g0;
     struct rn__g *locked_g;

@@ -43,6 +43,7 @@
 #include <string.h>
 
 #include "os/clock.h"
+#include "os/cpus.h"
 #include "os/futex.h"
 #include "sched/core.h"
 
@@ -578,12 +579,36 @@ static rn_duration spin_for(void) {
     return SPIN_US * RN_US;
 }
 
+/* Was another M that has a P last seen there? */
+static bool is_taken(int cpu) {
+    const struct rn__m *me = rn__arch_tls_m();
+    for (uint32_t i = 0; i < rn__load_relaxed(&rn__sched.procs); i++) {
+        struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
+        struct rn__m *m = p ? rn__load_acquire(&p->m) : NULL;
+        if (m && m != me && rn__load_relaxed(&m->cpu) == cpu) return true;
+    }
+    return false;
+}
+
+static void note_cpu(struct rn__m *m) { rn__store_relaxed(&m->cpu, rn__cpu()); }
+
+/*
+ * Where few CPUs are busy for the most part, and searching makes them so, the kernel does not look for an idle one: it wakes a thread on the CPU of who
+ * wakes it, and there it would stand in the way of the very one whose work it searches for, each time for as long as it watches.
+ */
+static void leave_crowd(struct rn__m *m) {
+    note_cpu(m);
+    if (unlikely(is_taken(rn__load_relaxed(&m->cpu)) || rn__chaos(64)) && rn__cpu_leave(is_taken))
+        note_cpu(m);
+}
+
 /*
  * Watch, as long as a wake-up would cost, where there is a core to spare; or, while there is something in a ring, as patience
  * has it. The shy leave the global queue alone until then.
  */
 static struct rn__g *watch(struct rn__m *m, rn_time start, bool shy) {
     bool crowded = rn__load_relaxed(&rn__sched.procs) > rn__sched.cpus || only_descriptors();
+    if (!crowded) leave_crowd(m);
     rn_duration spin = spin_for();
     struct watch w = {start + m->p->patience, start, shy, 0, start};
     for (int i = 0; !rn__load_relaxed(&rn__sched.stopping); i++) {
@@ -751,6 +776,7 @@ void rn__schedule(struct rn__m *m) {
             run_locked(m, g);
             continue;
         }
+        note_cpu(m);
         rn__start_running(m, g);
         rn__switch(m, &m->g0, g);
     }
