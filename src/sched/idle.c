@@ -568,15 +568,15 @@ static bool only_descriptors(void) {
            rn__load_relaxed(&rn__sched.nidle_ps) + 1 >= rn__load_relaxed(&rn__sched.procs);
 }
 
-/* So long a searcher watches: where turns are long and others would wait for them, until one more is over. */
-static rn_duration spin_for(void) {
+/* Are there turns that are long, and others that would wait for them? */
+static bool are_slow(void) {
     for (uint32_t i = 0; i < rn__load_relaxed(&rn__sched.procs); i++) {
         struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
         if (p && rn__load_relaxed(&p->m) && rn__load_relaxed(&p->eager) &&
             rn__load_relaxed(&p->slow))
-            return SPIN_SLOW_US * RN_US;
+            return true;
     }
-    return SPIN_US * RN_US;
+    return false;
 }
 
 /* Was another M that has a P last seen there? */
@@ -593,12 +593,13 @@ static bool is_taken(int cpu) {
 static void note_cpu(struct rn__m *m) { rn__store_relaxed(&m->cpu, rn__cpu()); }
 
 /*
- * Where few CPUs are busy for the most part, and searching makes them so, the kernel does not look for an idle one: it wakes a thread on the CPU of who
- * wakes it, and there it would stand in the way of the very one whose work it searches for, each time for as long as it watches.
+ * Where few CPUs share a cache the kernel does not look for an idle one: it wakes a thread on the CPU of who
+ * wakes it, and there it would stand in the way of the very one whose work it searches for, each time for as long as it watches. Only where turns
+ * are long: beside other programs that take the CPUs, too, leaving costs more than it gives.
  */
 static void leave_crowd(struct rn__m *m) {
     note_cpu(m);
-    if (unlikely(is_taken(rn__load_relaxed(&m->cpu)) || rn__chaos(64)) && rn__cpu_leave(is_taken))
+    if ((is_taken(rn__load_relaxed(&m->cpu)) || rn__chaos(2)) && rn__cpu_leave(is_taken))
         note_cpu(m);
 }
 
@@ -608,8 +609,9 @@ static void leave_crowd(struct rn__m *m) {
  */
 static struct rn__g *watch(struct rn__m *m, rn_time start, bool shy) {
     bool crowded = rn__load_relaxed(&rn__sched.procs) > rn__sched.cpus || only_descriptors();
-    if (!crowded) leave_crowd(m);
-    rn_duration spin = spin_for();
+    bool slow = are_slow();
+    rn_duration spin = (slow ? SPIN_SLOW_US : SPIN_US) * RN_US; /* until one more turn is over */
+    if (!crowded && (slow || rn__chaos(64))) leave_crowd(m);
     struct watch w = {start + m->p->patience, start, shy, 0, start};
     for (int i = 0; !rn__load_relaxed(&rn__sched.stopping); i++) {
         rn_time now = rn__now();
