@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <runnel/net.h>
 #include <sched.h>
@@ -541,6 +542,96 @@ TEST_GO(many_clients_of_one_server) {
     for (int i = 0; i < n; i++) rn_recv(done);
     rn_conn_close(l);
     rn_unref(done);
+}
+
+enum { RUSHING = 16 };
+
+struct rush {
+    rn_conn c[RUSHING];
+    rn_send_chan(int) done;
+};
+
+static void rush(rn_conn c, rn_time until, rn_chan(int) done) {
+    char b = 1;
+    while (rn_now() < until) {
+        CHECK_EQ(rn_write(c, &b, 1), 1);
+        CHECK_EQ(rn_read(c, &b, 1), 1);
+    }
+    rn_send(done, 1);
+}
+
+/* A plain thread, and all goroutines wait: nobody looks for events but who sleeps in the poller. */
+static void *ask_quietly(void *arg) {
+    struct rush *r = arg;
+    char b = 1;
+    for (int i = 0; i < RUSHING; i++) {
+        struct pollfd p = {rn_conn_fd(r->c[i]), POLLIN, 0};
+        usleep(3000);
+        CHECK_EQ(send(p.fd, &b, 1, MSG_NOSIGNAL), 1);
+        CHECK_EQ(poll(&p, 1, -1), 1);
+        CHECK_EQ(recv(p.fd, &b, 1, 0), 1);
+    }
+    rn_send(r->done, 1);
+    return NULL;
+}
+
+static void compute_until(rn_time end) {
+    while (rn_now() < end) continue;
+}
+
+/*
+ * While all are busy each connection comes to one processor's own (poll.h). They are looked after, too, when all sleep, and
+ * when one processor computes.
+ */
+TEST_GO(connections_are_answered_when_it_gets_quiet_after_a_rush) {
+    char text[RN_ADDR_TEXT];
+    rn_conn l = rn_listen("tcp", "127.0.0.1:0");
+    rn_chan(int) done = rn_make(int, RUSHING);
+    struct rush r = {.done = done};
+    text_of(l, text);
+    rn_go(serve, l);
+    for (int i = 0; i < RUSHING; i++) r.c[i] = rn_dial("tcp", text);
+    for (int round = 0; round < 4; round++) {
+        pthread_t t;
+        rn_time until = rn_now() + 60 * RN_MS;
+        for (int i = 0; i < RUSHING; i++) rn_go(rush, r.c[i], until, done);
+        for (int i = 0; i < RUSHING; i++) rn_recv(done);
+        if (round % 2 == 1) rn_go(compute_until, rn_now() + 50 * RN_MS);
+        CHECK_EQ(pthread_create(&t, NULL, ask_quietly, &r), 0);
+        rn_recv(done);
+        pthread_join(t, NULL);
+    }
+    for (int i = 0; i < RUSHING; i++) CHECK_EQ(rn_conn_close(r.c[i]), 0);
+    rn_conn_close(l);
+    rn_unref(done);
+}
+
+/* Without the runtime: the poller's contract. */
+static void *sleep_in_poller(void *taken) {
+    struct rn__poll_event e;
+    while (*(int *)taken == 0) {
+        CHECK_EQ(rn__poller_wait(&e, 1, -1),
+                 0); /* it is in another set, or we were to look again */
+        *(int *)taken = rn__poller_take(&e, 1, 1);
+    }
+    CHECK_EQ(e.cookie, 77);
+    return NULL;
+}
+
+TEST_ONCE(who_sleeps_in_the_poller_is_told_of_the_first_in_another_set) {
+    int p[2], taken = 0;
+    pthread_t t;
+    CHECK_EQ(rn__poller_open(2), 2);
+    CHECK_EQ(pipe(p), 0);
+    CHECK_EQ(write(p[1], "x", 1), 1);
+    CHECK_EQ(pthread_create(&t, NULL, sleep_in_poller, &taken), 0);
+    usleep(20000); /* it is asleep by then; if not, that is no failure */
+    CHECK_EQ(rn__poller_members(1), 0);
+    CHECK_EQ(rn__poller_add(p[0], 77, 1), 0);
+    CHECK_EQ(rn__poller_members(1), 1);
+    pthread_join(t, NULL);
+    rn__poller_del(p[0], 1);
+    CHECK_EQ(rn__poller_members(1), 0);
 }
 
 /* Byte i of what is sent is a function of i, so that a byte lost, doubled or moved shows. */

@@ -7,6 +7,9 @@
  * too much, never too little: what is ready when a descriptor is added is an edge too. A report may come late, after
  * rn__poller_del: the caller puts something into the cookie that tells a new use from an old one.
  *
+ * Descriptors are in sets, each in one. Set 0 is everybody's; the others are there so that who takes from one does not meet those who take
+ * from another. Who waits does so for all of them.
+ *
  * Threads: all functions may be called by any threads at the same time, after one rn__poller_open has
  * returned 0. An edge goes to one of those that wait.
  */
@@ -30,21 +33,35 @@ struct rn__poll_event {
 /* The cookie that the body keeps for itself. */
 #define RN__POLLER_COOKIE UINT64_MAX
 
-/* Open the one poller of the process. 0 or -errno; may be tried again after a failure. One caller at a time. */
-int rn__poller_open(void);
+enum { RN__POLLER_SETS = 64 };
 
 /*
- * Report what happens to fd, in both directions, with this cookie. A descriptor is added once.
+ * Open the one poller of the process, with up to n sets. How many there are, at least one (fewer than n: no descriptors left), or -errno; may be
+ * tried again after a failure. One caller at a time.
+ */
+int rn__poller_open(int n);
+
+/*
+ * Report what happens to fd, in both directions, with this cookie, in that set. A descriptor is added once.
  * 0; -EPERM: always ready (a regular file); -EEXIST: is added already; -ENOMEM, -ENOSPC: no more room; -EBADF.
  */
-int rn__poller_add(int fd, uint64_t cookie);
+int rn__poller_add(int fd, uint64_t cookie, uint32_t set);
 
 /* Report no more. To be called before the descriptor is closed. Harmless if it was not added. */
-void rn__poller_del(int fd);
+void rn__poller_del(int fd, uint32_t set);
+
+/* How many descriptors are in a set, just now. */
+uint32_t rn__poller_members(uint32_t set);
+
+/* The CPU on which the kernel handled what came last for fd, a socket; -1: unknown. */
+int rn__poller_cpu(int fd);
+
+/* The edges of a set other than 0, without waiting. Costs nothing where it has no members. Fills at most `n` and returns how many. */
+int rn__poller_take(struct rn__poll_event *ev, int n, uint32_t set);
 
 /*
- * Wait for edges: up to `timeout` ns; not at all if 0; without end if negative. Fills at most `n` and returns how many:
- * 0 after the time, a signal or rn__poller_wake. Only a wait with a timeout that is not 0 takes a wake.
+ * Take the edges of set 0. If there are none in any set, wait for some: up to `timeout` ns; not at all if 0; without end if negative. Fills at most `n` and returns how many:
+ * 0 after the time, a signal or rn__poller_wake, or if they are in other sets. Only a wait with a timeout that is not 0 takes a wake.
  */
 int rn__poller_wait(struct rn__poll_event *ev, int n, rn_duration timeout);
 

@@ -208,6 +208,7 @@ struct rn__p {
     uint32_t meets; /* atomic, a hint: how often its goroutines used what others use, too */
     bool fights;    /* it loses its time to such channels: it shall give way */
     uint32_t polls; /* how often it looked for events; sysmon glances */
+    rn_time looked; /* atomic: when it did so last */
     rn_time batch;  /* when it polled those that it runs now, at batch_tick; 0: it does not */
     uint32_t batch_tick;
     rn_duration turn; /* how long one of those runs; 0: that is not known yet */
@@ -273,6 +274,7 @@ struct rn__sched {
     uint32_t stuck;                    /* atomic: sysmon has seen a P whose run-next waits long */
     uint32_t stopping;                 /* atomic: the world is to stand still */
     struct rn__m *stopper; /* atomic: who makes it; plain threads wait to enter. NULL: nobody */
+    rn_time was_idle;      /* atomic: when a P went to work that had been idle, the last time */
     uint32_t they_poll;    /* atomic: sysmon has seen that those that run poll all the time */
     RN_ALIGNED_LINE struct rn__m *keeper; /* the idle M that sleeps until the next timer */
     rn_time keeper_until;                 /* atomic */
@@ -305,6 +307,7 @@ extern struct rn__m rn__nobody RN_HIDDEN;
 struct rn__poll_hooks {
     bool (*active)(void);             /* does anybody wait for a descriptor? */
     int (*poll)(rn_duration timeout); /* make ready who can go on; see rn__poll; inside */
+    int (*take)(uint32_t id);         /* those that are P id's own (poll.h) */
     void (*wake)(void);               /* interrupt a poll with a time-out */
 };
 extern const struct rn__poll_hooks *rn__poll_hooks;
@@ -317,6 +320,12 @@ RN_INLINE const struct rn__poll_hooks *rn__polling(void) {
 
 /* Inside. Once, when there are hooks. */
 void rn__poll_begins(const struct rn__poll_hooks *hooks);
+
+/* Have all Ps been busy for a while? */
+bool rn__all_busy(void);
+
+/* Make ready who can go on of those that are other Ps' own and that these have not looked after for long. How many. */
+int rn__poll_neglected(const struct rn__poll_hooks *polling, rn_time now);
 
 /* ---- entering and leaving ---- */
 

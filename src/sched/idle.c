@@ -60,10 +60,13 @@ enum {
     EMPTY_US = 100,    /* rings that are empty so long are not worth patience */
     PATIENCE_US = 10,  /* the first */
     PATIENCE_MAX_US = 4000,
-    LOSS_US = 50,     /* who runs out so soon after a steal has lost more by it than it brought */
-    LOSSES = 4,       /* that count */
-    IDLE_SECONDS = 1, /* an M that was idle for so long ends, but for the last few */
-    KEEP_IDLE = 2,    /* so many Ms stay, however long they were idle */
+    LOSS_US = 50,      /* who runs out so soon after a steal has lost more by it than it brought */
+    LOSSES = 4,        /* that count */
+    NEGLECT_US = 200,  /* who has not looked after its descriptors for so long is helped, */
+    NEGLECT_POLLS = 8, /* at each so many polls by who has enough to do itself */
+    BUSY_MS = 20,      /* Ps that were idle for less time ago are not busy all the time */
+    IDLE_SECONDS = 1,  /* an M that was idle for so long ends, but for the last few */
+    KEEP_IDLE = 2,     /* so many Ms stay, however long they were idle */
 };
 enum wake { ASLEEP, WOKEN, LOOK_AGAIN };
 
@@ -88,7 +91,14 @@ static struct rn__p *idle_p_pop(void) {
     s->idle_ps = p->idle_next;
     p->idle = false;
     rn__store_seq_cst(&s->nidle_ps, s->nidle_ps - 1);
+    rn__store_relaxed(&s->was_idle, rn__now());
     return p;
+}
+
+bool rn__all_busy(void) {
+    struct rn__sched *s = &rn__sched;
+    return rn__load_relaxed(&s->nidle_ps) == 0 && rn__load_relaxed(&s->procs) > 1 &&
+           rn__load_relaxed(&s->coarse_now) - rn__load_relaxed(&s->was_idle) >= BUSY_MS * RN_MS;
 }
 
 void rn__idle_p_put(struct rn__p *p) {
@@ -520,17 +530,31 @@ static void learn_patience(struct rn__p *p, rn_time now) {
         p->losses++;
 }
 
+int rn__poll_neglected(const struct rn__poll_hooks *polling, rn_time now) {
+    int n = 0;
+    for (uint32_t i = 0; i < RN__MAX_PROCS; i++) {
+        struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
+        if (!p) break;
+        if (!rn__load_relaxed(&p->m) || now - rn__load_relaxed(&p->looked) >= NEGLECT_US * RN_US)
+            n += polling->take(i);
+    }
+    return n;
+}
+
 /* By the M that has p. How many goroutines were queued. */
-static int poll_for(struct rn__p *p, const struct rn__poll_hooks *polling) {
+static int poll_for(struct rn__p *p, const struct rn__poll_hooks *polling, rn_time now) {
     rn__store_relaxed(&p->polls, p->polls + 1); /* sysmon glances */
-    return polling->poll(0);
+    rn__store_relaxed(&p->looked, now);
+    int n = polling->poll(0) + polling->take(p->id);
+    if (n == 0 || p->polls % NEGLECT_POLLS == 0) n += rn__poll_neglected(polling, now);
+    return n;
 }
 
 /* Nobody is woken for what is polled: the caller looks for work, and when it has some it sees to the rest (stop_spinning). */
 static void nap(struct rn__m *m) {
     rn__nap(NAP_US * RN_US);
     const struct rn__poll_hooks *polling = rn__polling();
-    if (polling) poll_for(m->p, polling);
+    if (polling) poll_for(m->p, polling, rn__now());
 }
 
 /* A watch: from when on it takes anything, when it last saw something in a ring. */
@@ -694,7 +718,7 @@ static int poll_for_batch(struct rn__m *m) {
     if (!polling) return 0;
     rn_time now = rn__now();
     learn_turn(p, now);
-    int n = poll_for(p, polling);
+    int n = poll_for(p, polling, now);
     if (n > 0) {
         p->batch = now;
         p->batch_tick = p->tick;

@@ -29,6 +29,8 @@ enum {
     CHUNK = 128,      /* records in a chunk */
     CHUNKS = 1 << 14, /* 2 million descriptors */
     EVENTS = 128,     /* taken at a time */
+    ASK_FIRST = 4,    /* at one wait in so many it is asked where a connection belongs, */
+    CALMEST = 6,      /* and in 2^6 times as many once it stays there */
     BOTH = RN__POLL_READ | RN__POLL_WRITE,
 };
 
@@ -55,9 +57,11 @@ static struct {
     struct rn__pollfd *chunk[CHUNKS]; /* atomic: each written once (P1) */
 } table;
 
-static const struct rn__poll_hooks hooks = {rn__poll_active, rn__poll, rn__poll_wake};
+static const struct rn__poll_hooks hooks = {rn__poll_active, rn__poll, rn__poll_take,
+                                            rn__poll_wake};
 static struct rn__lock opening; /* for rn__poller_open */
 static bool opened;             /* P2 */
+static uint32_t own_sets;       /* of Ps; written before `opened` */
 
 /* How many wait for a descriptor. On a line of its own: every wait writes it. */
 static RN_ALIGNED_LINE uint32_t waiting;
@@ -206,6 +210,7 @@ rn__pollref rn__poll_open(int fd, uint8_t kind, bool borrowed) {
     pd->kind = kind;
     pd->borrowed = borrowed;
     pd->registered = pd->writing = false;
+    pd->calm = 0;
     pd->path = NULL;
     rn__store_relaxed(&pd->empty, rn__load_relaxed(&pd->seq[0]) - 1);
     rn__store_relaxed(&pd->odd, false);
@@ -243,7 +248,7 @@ struct rn__pollfd *rn__poll_get(rn__pollref h) {
 static void unused(struct rn__pollfd *pd) {
     struct batch l = {0};
     rn__san_acquire(pd);
-    if (pd->registered) rn__poller_del(pd->fd);
+    if (pd->registered) rn__poller_del(pd->fd, pd->set);
     if (!pd->borrowed) close(pd->fd);
     enter(&pd->lock);
     collect(pd, RN__POLL_GONE, 0, 0, &l);
@@ -291,9 +296,19 @@ static bool is_open(void) {
     return true;
 }
 
+/* Set 0 and one for each P, up to what there is room for. 0 or -errno. */
+static int open_sets(void) {
+    uint32_t procs = rn__load_relaxed(&rn__sched.procs);
+    int n = procs == 1 ? 1 : procs < RN__POLLER_SETS ? (int)procs + 1 : RN__POLLER_SETS;
+    int r = rn__poller_open(n);
+    if (r < 0) return r;
+    own_sets = (uint32_t)r - 1;
+    return 0;
+}
+
 static int open_poller(void) {
     rn__lock_acquire(&opening);
-    int r = is_open() ? 0 : rn__poller_open();
+    int r = is_open() ? 0 : open_sets();
     if (r == 0) {
         rn__san_release(&opened);
         rn__store_release(&opened, true); /* P2 */
@@ -314,16 +329,58 @@ static int check_turn(struct rn__pollfd *pd, uint32_t seq) {
     return count(pd, RN__POLL_WRITE) != seq ? -EINTR : 1;
 }
 
+/* The lock is held. 1, or what rn__poller_add says. */
+static int add(struct rn__pollfd *pd, uint32_t set) {
+    int r = rn__poller_add(pd->fd, (uint64_t)rn__poll_ref(pd), set);
+    if (r < 0) return r;
+    pd->set = (uint8_t)set;
+    pd->registered = true;
+    return 1;
+}
+
+/* The lock is held. What comes meanwhile is an edge in the new set. */
+static int move(struct rn__pollfd *pd, uint32_t set) {
+    rn__poller_del(pd->fd, pd->set);
+    pd->registered = false;
+    int r = add(pd, set);
+    return r < 0 ? add(pd, 0) : r;
+}
+
+static uint32_t own_set(uint32_t id) { return own_sets == 0 ? 0 : 1 + id % own_sets; }
+
+/* The set of the P that runs where the kernel handles what comes for fd; 0: there is none. */
+static uint32_t set_there(int fd) {
+    int cpu = rn__poller_cpu(fd);
+    for (uint32_t i = 0; cpu >= 0 && i < rn__load_relaxed(&rn__sched.procs); i++) {
+        struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
+        struct rn__m *m = p ? rn__load_acquire(&p->m) : NULL;
+        if (m && rn__load_relaxed(&m->cpu) == cpu) return own_set(i);
+    }
+    return 0;
+}
+
+/* Both ends of a connection may be ours, and each follow the other: chance decides who asks. */
+static int settle(struct rn__pollfd *pd) {
+    if (rn__chaos(8)) return move(pd, rn__random(own_sets + 1));
+    if (!rn__all_busy()) return pd->set == 0 ? 1 : move(pd, 0);
+    if (rn__random((uint32_t)ASK_FIRST << pd->calm) != 0) return 1;
+    uint32_t set = set_there(pd->fd);
+    bool fuller = pd->set != 0 && rn__poller_members(set) > rn__poller_members(pd->set);
+    if (set != 0 && set != pd->set && !fuller) {
+        pd->calm = 0;
+        return move(pd, set);
+    }
+    if (pd->calm < CALMEST) pd->calm++;
+    return 1;
+}
+
 /* The lock is held. What keeps the caller from parking; 1 if nothing does. */
 static int check(struct rn__pollfd *pd, uint32_t dirs, uint32_t seq) {
     if (rn__load_relaxed(&pd->state) & CLOSED)
         return -EBADF; /* relaxed: the closer takes the lock after setting it */
     if (dirs & RN__POLL_TURN) return check_turn(pd, seq);
     if (count(pd, dirs) != seq) return 0;
-    if (pd->registered) return 1;
-    int r = rn__poller_add(pd->fd, (uint64_t)rn__poll_ref(pd));
-    if (r == 0) pd->registered = true;
-    return r ? r : 1;
+    return pd->registered ? settle(pd) : add(pd, 0);
 }
 
 /* The caller holds pd->lock; it is released. */
@@ -458,6 +515,18 @@ static void deliver(const struct rn__poll_event *e, struct batch *l) {
     rn__lock_release(&pd->lock);
 }
 
+static int ready_polled(struct batch *l) {
+    int n = (int)rn__ready_quietly(&l->list);
+    count_off(l);
+    return n;
+}
+
+static void take(uint32_t set, struct batch *l) {
+    struct rn__poll_event e[EVENTS];
+    int n = rn__poller_take(e, EVENTS, set);
+    for (int i = 0; i < n; i++) deliver(&e[i], l);
+}
+
 int rn__poll(rn_duration timeout) {
     struct rn__poll_event e[EVENTS];
     struct batch l = {0};
@@ -466,9 +535,15 @@ int rn__poll(rn_duration timeout) {
     if (r) return r;
     int n = rn__poller_wait(e, EVENTS, timeout);
     for (int i = 0; i < n; i++) deliver(&e[i], &l);
-    n = (int)rn__ready_quietly(&l.list);
-    count_off(&l);
-    return n;
+    for (uint32_t i = 1; timeout != 0 && i <= own_sets; i++) take(i, &l);
+    return ready_polled(&l);
+}
+
+int rn__poll_take(uint32_t id) {
+    struct batch l = {0};
+    if (!is_open()) return 0;
+    if (own_set(id) != 0) take(own_set(id), &l);
+    return ready_polled(&l);
 }
 
 /* When the poller is not open nobody waits in it. */

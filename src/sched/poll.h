@@ -15,10 +15,16 @@
  * An edge moves the counter and wakes all that wait in its direction; those that come too late park again. So
  * any number of goroutines may wait, and none is left behind when one takes only a part of what had come.
  *
+ * Sets. Every P takes the events of the poller's set 0, whatever they are for. So with all Ps busy one connection is served here this time and
+ * there the next, and what it needs of the kernel and of us is on the other CPU. Therefore each P has a set of its own besides, and a connection
+ * moves to that of the P that runs on the CPU where the kernel handles what comes for it (settle in poll.c), unless it has more of them than the one where
+ * it is. Only while all Ps have been busy for some time: where one is idle now and then, who is awake is to serve all. So it goes back to set 0 then.
+ * What others have neglected, who is stuck in a long turn say, is taken by who has nothing to do, by all now and then, and by sysmon.
+ *
  * Closing: rn__poll_close makes every waiter return -EBADF, waits until nobody uses the descriptor,
  * and then closes it: no system call ever hits a number that was given away meanwhile.
  *
- * Locks: a record's lock protects its queue of waiters, `registered`, `writing` and the step of `state` to a new generation.
+ * Locks: a record's lock protects its queue of waiters, `registered`, `set`, `calm`, `writing` and the step of `state` to a new generation.
  * Rank: below the timers' heaps (a time-out takes it under the heap's lock), above the run queues.
  * Under it: no park but the one it is handed to, no timer, no malloc.
  *
@@ -54,7 +60,9 @@ struct rn__pollfd {
     struct rn__lock lock;
     int fd;                               /* constant while used */
     uint32_t index;                       /* constant */
-    bool registered;                      /* the poller knows it */
+    bool registered;                      /* the poller knows it, */
+    uint8_t set;                          /* in this set */
+    uint8_t calm;                         /* the rarer it is asked where it belongs */
     bool writing;                         /* somebody has the turn to write */
     bool borrowed;                        /* closing does not close the descriptor */
     uint8_t kind;                         /* for net; constant while used */
@@ -119,11 +127,13 @@ void rn__poll_kick(struct rn__pollfd *pd, uint32_t dirs);
  * all, costs nothing while no descriptor was ever waited for; negative: without end). Returns how many goroutines were queued,
  * for whom nobody has been woken yet; 0 after a time-out, a wake or a signal; -errno if there is no poller (no descriptors left): sleep
  * otherwise. May be called by any thread and several at a time. Only calls with a timeout that is not 0 are woken.
+ * rn__poll_take: the same of the events of P number id's own set, without waiting.
  * rn__poll_wake: make the one call that waits, or the next that would, return.
  */
 bool rn__poll_active(void);
 uint32_t rn__poll_waiting(void); /* how many; for tests and observers */
 int rn__poll(rn_duration timeout);
+int rn__poll_take(uint32_t id);
 void rn__poll_wake(void);
 
 #endif

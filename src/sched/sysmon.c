@@ -252,7 +252,7 @@ static void poll(const struct rn__poll_hooks *polling, rn_time now) {
     bool stopped = now - last_watch >= WATCH_US * RN_US && !they_poll(now) && unwatched();
     if (!stopped && now - last_poll < POLL_MS * RN_MS) return;
     last_poll = now;
-    if (polling->poll(0) > 0 || stopped) rn__wake_p();
+    if (polling->poll(0) + rn__poll_neglected(polling, now) > 0 || stopped) rn__wake_p();
 }
 
 static void poll_and_trim(rn_time now) {
