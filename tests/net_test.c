@@ -634,6 +634,18 @@ TEST_ONCE(who_sleeps_in_the_poller_is_told_of_the_first_in_another_set) {
     CHECK_EQ(rn__poller_members(1), 0);
 }
 
+TEST_ONCE(the_poller_leaves_the_last_descriptors_to_the_program) {
+    int first = dup(0), more;
+    struct rlimit few = {(rlim_t)first + 6, (rlim_t)first + 6};
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    CHECK_EQ(rn__poller_open(16), 1);
+    for (int i = 0; i < 3; i++) {
+        more = dup(0);
+        CHECK_GT(more, first);
+    }
+    CHECK_EQ(dup(0), -1);
+}
+
 /* Byte i of what is sent is a function of i, so that a byte lost, doubled or moved shows. */
 static unsigned char pattern(size_t i) { return (unsigned char)(i * 31 + (i >> 8)); }
 

@@ -6,7 +6,8 @@
  * epoll_ctl in its life. The wake-up is an eventfd, level-triggered: a waiter that came for a moment only
  * (timeout 0) sees it and leaves it for the one who sleeps; were it edge-triggered, that glance would swallow the wake.
  * It is in set 0. Who sleeps does so there, while the other sets are empty, else in ppoll(2) over all. E2: who puts the first into another set
- * counts it and then wakes whom it may find asleep in set 0 alone; who goes to sleep either sees that count or is woken.
+ * counts it and then looks for who sleeps, to wake it; who goes to sleep says so and then looks at that count. Where nobody sleeps nothing is
+ * written, as each glance at set 0 would find it until the next sleeper comes.
  * `woken` keeps the second and later wakes from writing: 1 from a wake until a sleeper has drained the eventfd.
  */
 #define _GNU_SOURCE
@@ -34,8 +35,8 @@ struct set {
 static struct set sets[RN__POLLER_SETS];
 static int nsets, evfd;
 
-static uint32_t woken;  /* atomic */
-static uint32_t others; /* atomic: how many are in sets other than 0 (E2) */
+static uint32_t woken;            /* atomic */
+static uint32_t others, sleepers; /* atomic: members of other sets than 0; who sleeps (E2) */
 
 static int open_first(void) {
     struct epoll_event e = {.events = EPOLLIN, .data.u64 = RN__POLLER_COOKIE};
@@ -63,18 +64,22 @@ int rn__poller_open(int n) {
     if (r < 0) return r;
     for (nsets = 1; nsets < n; nsets++)
         if ((sets[nsets].ep = epoll_create1(EPOLL_CLOEXEC)) < 0) break;
+    while (nsets < n && nsets > 1) close(sets[--nsets].ep); /* the last ones are not for us */
     return nsets;
 }
 
 static void count_out(uint32_t set) {
+    if (set == 0) return;
     rn__sub_seq_cst(&sets[set].members, 1u);
-    if (set != 0) rn__sub_seq_cst(&others, 1u);
+    rn__sub_seq_cst(&others, 1u);
 }
 
 /* Before there is an edge, so that who takes it sees that there is something. */
 static void count_in(uint32_t set) {
+    if (set == 0) return;
     rn__add_seq_cst(&sets[set].members, 1u);
-    if (set != 0 && rn__add_seq_cst(&others, 1u) == 0) rn__poller_wake(); /* E2 */
+    if (rn__add_seq_cst(&others, 1u) == 0 && rn__load_seq_cst(&sleepers) != 0)
+        rn__poller_wake(); /* E2 */
 }
 
 int rn__poller_add(int fd, uint64_t cookie, uint32_t set) {
@@ -95,6 +100,8 @@ void rn__poller_del(int fd, uint32_t set) {
 }
 
 uint32_t rn__poller_members(uint32_t set) { return rn__load_relaxed(&sets[set].members); }
+
+uint32_t rn__poller_owned(void) { return rn__load_relaxed(&others); }
 
 int rn__poller_cpu(int fd) {
     int cpu = -1;
@@ -152,21 +159,24 @@ static int collect(struct rn__poll_event *ev, const struct epoll_event *e, int g
     return r;
 }
 
-static void sleep_on_all(rn_duration timeout) {
+/* What is left to sleep for in set 0: as a rule nothing. */
+static rn_duration sleep_on_all(rn_duration timeout) {
     struct pollfd p[RN__POLLER_SETS];
     struct timespec t = {.tv_sec = timeout / RN_SEC, .tv_nsec = timeout % RN_SEC};
     for (int i = 0; i < nsets; i++) p[i] = (struct pollfd){.fd = sets[i].ep, .events = POLLIN};
-    (void)ppoll(p, (nfds_t)nsets, timeout < 0 ? NULL : &t, NULL);
+    if (ppoll(p, (nfds_t)nsets, timeout < 0 ? NULL : &t, NULL) >= 0 || errno == EINTR) return 0;
+    return RN_MS; /* no memory, or fewer descriptors allowed: look often */
 }
 
 int rn__poller_wait(struct rn__poll_event *ev, int n, rn_duration timeout) {
     struct epoll_event e[BATCH];
     bool sleeps = timeout != 0;
-    if (sleeps && rn__load_seq_cst(&others) != 0) { /* E2 */
-        sleep_on_all(timeout);
-        timeout = 0;
+    if (sleeps) {
+        rn__add_seq_cst(&sleepers, 1u);
+        if (rn__load_seq_cst(&others) != 0) timeout = sleep_on_all(timeout); /* E2 */
     }
     int got = wait_events(sets[0].ep, e, n < BATCH ? n : BATCH, timeout);
+    if (sleeps) rn__sub_seq_cst(&sleepers, 1u);
     return collect(ev, e, got, sleeps);
 }
 

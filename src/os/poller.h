@@ -11,7 +11,7 @@
  * from another. Who waits does so for all of them.
  *
  * Threads: all functions may be called by any threads at the same time, after one rn__poller_open has
- * returned 0. An edge goes to one of those that wait.
+ * succeeded. An edge goes to one of those that wait.
  */
 #ifndef RUNNEL_OS_POLLER_H
 #define RUNNEL_OS_POLLER_H
@@ -36,7 +36,7 @@ struct rn__poll_event {
 enum { RN__POLLER_SETS = 64 };
 
 /*
- * Open the one poller of the process, with up to n sets. How many there are, at least one (fewer than n: no descriptors left), or -errno; may be
+ * Open the one poller of the process, with up to n sets. How many there are, n, or one where the process has no descriptors left for more, or -errno; may be
  * tried again after a failure. One caller at a time.
  */
 int rn__poller_open(int n);
@@ -50,8 +50,9 @@ int rn__poller_add(int fd, uint64_t cookie, uint32_t set);
 /* Report no more. To be called before the descriptor is closed. Harmless if it was not added. */
 void rn__poller_del(int fd, uint32_t set);
 
-/* How many descriptors are in a set, just now. */
+/* How many descriptors are in a set other than 0, just now; and in all of these. */
 uint32_t rn__poller_members(uint32_t set);
+uint32_t rn__poller_owned(void);
 
 /* The CPU on which the kernel handled what came last for fd, a socket; -1: unknown. */
 int rn__poller_cpu(int fd);

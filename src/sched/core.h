@@ -144,7 +144,6 @@ struct rn__m {
     uint64_t random;
     bool spinning;
     bool polled; /* just now, as the keeper */
-    int cpu;     /* atomic, a hint: where it ran when it was last here to schedule */
     /* Rarely. */
     struct rn__g g0;
     struct rn__g *locked_g;
@@ -157,6 +156,7 @@ struct rn__m {
     bool polling;                  /* sleeps in the poller rather than on `wake` */
     pthread_t thread;
     int tid;
+    int cpu; /* atomic, a hint: where it ran when it last came by the scheduler */
     struct rn__m *all_next;
     struct rn__m *free_next;
     void *altstack;
@@ -308,6 +308,7 @@ struct rn__poll_hooks {
     bool (*active)(void);             /* does anybody wait for a descriptor? */
     int (*poll)(rn_duration timeout); /* make ready who can go on; see rn__poll; inside */
     int (*take)(uint32_t id);         /* those that are P id's own (poll.h) */
+    uint32_t (*owned)(void);          /* how many are some P's own */
     void (*wake)(void);               /* interrupt a poll with a time-out */
 };
 extern const struct rn__poll_hooks *rn__poll_hooks;

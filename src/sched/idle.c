@@ -17,7 +17,7 @@
  * cold caches and revoked biases it gains nothing, as soon all have gathered at one P again, and the other P has run out. By that we know
  * it: a P that runs out shortly after it stole or was stolen from doubles the time that it will watch a ring
  * which moves before it steals; one that runs out later halves it. What waits long in a ring (runq.c) is stolen at once, however patient
- * the thief; but who has lost by that, as the claim took about as long as what was stolen, lets it wait twice as long, up to 4 ms. While it watches, it naps and counts as a searcher, so that nobody pays for waking others.
+ * the thief; but who has lost by that, at either end, as the claim took about as long as what was stolen, lets it wait twice as long, up to 4 ms. While it watches, it naps and counts as a searcher, so that nobody pays for waking others.
  *
  * Giving way. Ps may also all be busy and yet get less done than one would, when all they do is take the same channels from each
  * other. A P that sees this (chan/lock.c) leaves its goroutines to the others, by the global queue, and watches as
@@ -60,8 +60,7 @@ enum {
     EMPTY_US = 100,    /* rings that are empty so long are not worth patience */
     PATIENCE_US = 10,  /* the first */
     PATIENCE_MAX_US = 4000,
-    LOSS_US = 50,      /* who runs out so soon after a steal has lost more by it than it brought */
-    LOSSES = 4,        /* that count */
+    LOSSES = 4,        /* so many steals in a row that did not pay count */
     NEGLECT_US = 200,  /* who has not looked after its descriptors for so long is helped, */
     NEGLECT_POLLS = 8, /* at each so many polls by who has enough to do itself */
     BUSY_MS = 20,      /* Ps that were idle for less time ago are not busy all the time */
@@ -532,6 +531,7 @@ static void learn_patience(struct rn__p *p, rn_time now) {
 
 int rn__poll_neglected(const struct rn__poll_hooks *polling, rn_time now) {
     int n = 0;
+    if (polling->owned() == 0) return 0;
     for (uint32_t i = 0; i < RN__MAX_PROCS; i++) {
         struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
         if (!p) break;
@@ -546,7 +546,8 @@ static int poll_for(struct rn__p *p, const struct rn__poll_hooks *polling, rn_ti
     rn__store_relaxed(&p->polls, p->polls + 1); /* sysmon glances */
     rn__store_relaxed(&p->looked, now);
     int n = polling->poll(0) + polling->take(p->id);
-    if (n == 0 || p->polls % NEGLECT_POLLS == 0) n += rn__poll_neglected(polling, now);
+    bool some_idle = rn__load_relaxed(&rn__sched.nidle_ps) != 0;
+    if (n == 0 || some_idle || p->polls % NEGLECT_POLLS == 0) n += rn__poll_neglected(polling, now);
     return n;
 }
 
@@ -614,7 +615,10 @@ static bool is_taken(int cpu) {
     return false;
 }
 
-static void note_cpu(struct rn__m *m) { rn__store_relaxed(&m->cpu, rn__cpu()); }
+static void note_cpu(struct rn__m *m) {
+    int cpu = rn__cpu();
+    if (rn__load_relaxed(&m->cpu) != cpu) rn__store_relaxed(&m->cpu, cpu); /* others read it */
+}
 
 /*
  * Where few CPUs share a cache the kernel does not look for an idle one: it wakes a thread on the CPU of who
@@ -623,8 +627,8 @@ static void note_cpu(struct rn__m *m) { rn__store_relaxed(&m->cpu, rn__cpu()); }
  */
 static void leave_crowd(struct rn__m *m) {
     note_cpu(m);
-    if ((is_taken(rn__load_relaxed(&m->cpu)) || rn__chaos(2)) && rn__cpu_leave(is_taken))
-        note_cpu(m);
+    int cpu = rn__load_relaxed(&m->cpu);
+    if (cpu >= 0 && (is_taken(cpu) || rn__chaos(2)) && rn__cpu_leave(is_taken)) note_cpu(m);
 }
 
 /*

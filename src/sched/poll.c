@@ -31,6 +31,7 @@ enum {
     EVENTS = 128,     /* taken at a time */
     ASK_FIRST = 4,    /* at one wait in so many it is asked where a connection belongs, */
     CALMEST = 6,      /* and in 2^6 times as many once it stays there */
+    SMALL = 8,        /* so many connections are no imbalance */
     BOTH = RN__POLL_READ | RN__POLL_WRITE,
 };
 
@@ -58,7 +59,7 @@ static struct {
 } table;
 
 static const struct rn__poll_hooks hooks = {rn__poll_active, rn__poll, rn__poll_take,
-                                            rn__poll_wake};
+                                            rn__poller_owned, rn__poll_wake};
 static struct rn__lock opening; /* for rn__poller_open */
 static bool opened;             /* P2 */
 static uint32_t own_sets;       /* of Ps; written before `opened` */
@@ -338,12 +339,10 @@ static int add(struct rn__pollfd *pd, uint32_t set) {
     return 1;
 }
 
-/* The lock is held. What comes meanwhile is an edge in the new set. */
-static int move(struct rn__pollfd *pd, uint32_t set) {
-    rn__poller_del(pd->fd, pd->set);
-    pd->registered = false;
-    int r = add(pd, set);
-    return r < 0 ? add(pd, 0) : r;
+/* The lock is held. First the new set, then out of the old one, so that others who wait stay in one, whatever fails. An edge more does no harm. */
+static void move(struct rn__pollfd *pd, uint32_t set) {
+    uint32_t was = pd->set;
+    if (set != was && add(pd, set) > 0) rn__poller_del(pd->fd, was);
 }
 
 static uint32_t own_set(uint32_t id) { return own_sets == 0 ? 0 : 1 + id % own_sets; }
@@ -359,19 +358,34 @@ static uint32_t set_there(int fd) {
     return 0;
 }
 
+/* Where the kernel handles everything on one CPU its P is not to have everything either. */
+static bool is_full(struct rn__pollfd *pd, uint32_t set) {
+    uint32_t n = rn__poller_members(set);
+    if (pd->set != 0) return n > rn__poller_members(pd->set);
+    return n > 2 * rn__poller_owned() / own_sets + SMALL;
+}
+
 /* Both ends of a connection may be ours, and each follow the other: chance decides who asks. */
-static int settle(struct rn__pollfd *pd) {
-    if (rn__chaos(8)) return move(pd, rn__random(own_sets + 1));
-    if (!rn__all_busy()) return pd->set == 0 ? 1 : move(pd, 0);
-    if (rn__random((uint32_t)ASK_FIRST << pd->calm) != 0) return 1;
+static void follow(struct rn__pollfd *pd) {
+    if (rn__random((uint32_t)ASK_FIRST << pd->calm) != 0) return;
     uint32_t set = set_there(pd->fd);
-    bool fuller = pd->set != 0 && rn__poller_members(set) > rn__poller_members(pd->set);
-    if (set != 0 && set != pd->set && !fuller) {
+    if (set != 0 && set != pd->set && !is_full(pd, set)) {
         pd->calm = 0;
-        return move(pd, set);
+        move(pd, set);
+    } else if (pd->calm < CALMEST) {
+        pd->calm++;
     }
-    if (pd->calm < CALMEST) pd->calm++;
-    return 1;
+}
+
+/* The lock is held. */
+static void settle(struct rn__pollfd *pd) {
+    if (own_sets == 0) return;
+    if (rn__chaos(8))
+        move(pd, rn__random(own_sets + 1));
+    else if (rn__all_busy())
+        follow(pd);
+    else if (pd->set != 0)
+        move(pd, 0);
 }
 
 /* The lock is held. What keeps the caller from parking; 1 if nothing does. */
@@ -380,7 +394,9 @@ static int check(struct rn__pollfd *pd, uint32_t dirs, uint32_t seq) {
         return -EBADF; /* relaxed: the closer takes the lock after setting it */
     if (dirs & RN__POLL_TURN) return check_turn(pd, seq);
     if (count(pd, dirs) != seq) return 0;
-    return pd->registered ? settle(pd) : add(pd, 0);
+    if (!pd->registered) return add(pd, 0);
+    settle(pd);
+    return 1;
 }
 
 /* The caller holds pd->lock; it is released. */

@@ -26,7 +26,7 @@
  *
  * Locks: a record's lock protects its queue of waiters, `registered`, `set`, `calm`, `writing` and the step of `state` to a new generation.
  * Rank: below the timers' heaps (a time-out takes it under the heap's lock), above the run queues.
- * Under it: no park but the one it is handed to, no timer, no malloc.
+ * Under it: no park but the one it is handed to, no timer, no malloc; of system calls those that put the descriptor into the poller or another set.
  *
  * Threads: goroutines and plain threads alike, by rn__park. No function but rn__poll_wait, rn__poll_take_turn and
  * rn__poll_close blocks the goroutine. All are called outside of rn__in/rn__out, but those for the scheduler: inside.
@@ -127,6 +127,7 @@ void rn__poll_kick(struct rn__pollfd *pd, uint32_t dirs);
  * all, costs nothing while no descriptor was ever waited for; negative: without end). Returns how many goroutines were queued,
  * for whom nobody has been woken yet; 0 after a time-out, a wake or a signal; -errno if there is no poller (no descriptors left): sleep
  * otherwise. May be called by any thread and several at a time. Only calls with a timeout that is not 0 are woken.
+ * rn__poll with a timeout of 0 takes the events of set 0 alone, else those of all sets.
  * rn__poll_take: the same of the events of P number id's own set, without waiting.
  * rn__poll_wake: make the one call that waits, or the next that would, return.
  */

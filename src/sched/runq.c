@@ -375,7 +375,7 @@ static bool waits_long(struct rn__p *p, rn_time now, rn_duration too_long) {
     uint32_t gone = left(p), n = rn__runq_length(p);
     uint32_t moved = gone - rn__load_relaxed(&p->watched_left);
     rn_duration since = now - rn__load_relaxed(&p->watched);
-    if (n == 0 || since > STALE_US * RN_US) {
+    if (n == 0 || since > (too_long > STALE_US * RN_US / 2 ? 2 * too_long : STALE_US * RN_US)) {
         note_left(p, gone, now);
         return false;
     }
@@ -413,6 +413,7 @@ static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, struct rn_
     bool next =
         s->runnext_too ? rn__load_relaxed(&from->runnext) != NULL : next_waits(from, s->now, to);
     if (!steals && !next) return NULL;
+    rn_time start = rn__now();
     struct rn__m *m = rn__claim_p(from, 96);
     if (!m) return NULL;
     struct rn__g *g = take_ring(to, from);
@@ -421,7 +422,7 @@ static struct rn__g *steal_from(struct rn__p *to, struct rn__p *from, struct rn_
         g = runnext_get(from);
         if (g && rn__load_relaxed(&from->slow)) rn__note_wait(from, s->now);
     }
-    if (g) note_steal(to, from, s->now);
+    if (g) note_steal(to, from, start);
     rn__unclaim_m(m);
     return g;
 }
