@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "os/threads.h"
+
 static int ends[2];
 static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t stop, hogs_gone, blockers_gone;
@@ -314,19 +316,18 @@ TEST_GO(threads_are_given_back) {
     while (threads_now() > before + 2) rn_sleep(50 * RN_MS);
 }
 
+static void count_elsewhere(int tid, uint64_t blocked, char state, void *n) {
+    cpu_set_t mine, theirs;
+    (void)blocked, (void)state;
+    CHECK_EQ(sched_getaffinity(0, sizeof mine, &mine), 0);
+    if (sched_getaffinity(tid, sizeof theirs, &theirs) == 0)
+        *(int *)n += !CPU_EQUAL(&mine, &theirs);
+}
+
 /* Threads that may use other CPUs than this one. */
 static int threads_elsewhere(void) {
-    cpu_set_t mine, theirs;
-    DIR *d = opendir("/proc/self/task");
     int n = 0;
-    CHECK(d);
-    CHECK_EQ(sched_getaffinity(0, sizeof mine, &mine), 0);
-    for (struct dirent *e; (e = readdir(d));) {
-        int tid = atoi(e->d_name);
-        if (tid > 0 && sched_getaffinity(tid, sizeof theirs, &theirs) == 0)
-            n += !CPU_EQUAL(&mine, &theirs);
-    }
-    closedir(d);
+    rn__threads_each(0, count_elsewhere, &n);
     return n;
 }
 

@@ -36,8 +36,8 @@ struct rn__poll_event {
 enum { RN__POLLER_SETS = 64 };
 
 /*
- * Open the one poller of the process, with up to n sets. How many there are, n, or one where the process has no descriptors left for more, or -errno; may be
- * tried again after a failure. One caller at a time.
+ * Open the one poller of the process, with n sets. How many there are: n; 1 where the process has no descriptors left for more; -errno: none, may
+ * be tried again. One caller at a time.
  */
 int rn__poller_open(int n);
 
@@ -61,7 +61,8 @@ int rn__poller_cpu(int fd);
 int rn__poller_take(struct rn__poll_event *ev, int n, uint32_t set);
 
 /*
- * Take the edges of set 0. If there are none in any set, wait for some: up to `timeout` ns; not at all if 0; without end if negative. Fills at most `n` and returns how many:
+ * Take the edges of set 0. If there are none in any set, wait for some: up to `timeout` ns; not at all if 0; without end if
+ * negative. Fills at most `n` and returns how many:
  * 0 after the time, a signal or rn__poller_wake, or if they are in other sets. Only a wait with a timeout that is not 0 takes a wake.
  */
 int rn__poller_wait(struct rn__poll_event *ev, int n, rn_duration timeout);

@@ -325,6 +325,9 @@ void rn__poll_begins(const struct rn__poll_hooks *hooks);
 /* Have all Ps been busy for a while? */
 bool rn__all_busy(void);
 
+/* A P whose M, which is not `but`, was last seen on that CPU; NULL: none. */
+struct rn__p *rn__p_on(int cpu, const struct rn__m *but);
+
 /* Make ready who can go on of those that are other Ps' own and that these have not looked after for long. How many. */
 int rn__poll_neglected(const struct rn__poll_hooks *polling, rn_time now);
 

@@ -17,7 +17,8 @@
  * cold caches and revoked biases it gains nothing, as soon all have gathered at one P again, and the other P has run out. By that we know
  * it: a P that runs out shortly after it stole or was stolen from doubles the time that it will watch a ring
  * which moves before it steals; one that runs out later halves it. What waits long in a ring (runq.c) is stolen at once, however patient
- * the thief; but who has lost by that, at either end, as the claim took about as long as what was stolen, lets it wait twice as long, up to 4 ms. While it watches, it naps and counts as a searcher, so that nobody pays for waking others.
+ * the thief; but who has lost by that, at either end, as the claim took about as long as what was stolen, lets it wait twice as long, up to 4 ms. While
+ * it watches, it naps and counts as a searcher, so that nobody pays for waking others.
  *
  * Giving way. Ps may also all be busy and yet get less done than one would, when all they do is take the same channels from each
  * other. A P that sees this (chan/lock.c) leaves its goroutines to the others, by the global queue, and watches as
@@ -604,16 +605,16 @@ static bool are_slow(void) {
     return false;
 }
 
-/* Was another M that has a P last seen there? */
-static bool is_taken(int cpu) {
-    const struct rn__m *me = rn__arch_tls_m();
-    for (uint32_t i = 0; i < rn__load_relaxed(&rn__sched.procs); i++) {
+struct rn__p *rn__p_on(int cpu, const struct rn__m *but) {
+    for (uint32_t i = 0; cpu >= 0 && i < rn__load_relaxed(&rn__sched.procs); i++) {
         struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
         struct rn__m *m = p ? rn__load_acquire(&p->m) : NULL;
-        if (m && m != me && rn__load_relaxed(&m->cpu) == cpu) return true;
+        if (m && m != but && rn__load_relaxed(&m->cpu) == cpu) return p;
     }
-    return false;
+    return NULL;
 }
+
+static bool is_taken(int cpu) { return rn__p_on(cpu, rn__arch_tls_m()) != NULL; }
 
 static void note_cpu(struct rn__m *m) {
     int cpu = rn__cpu();
@@ -627,8 +628,8 @@ static void note_cpu(struct rn__m *m) {
  */
 static void leave_crowd(struct rn__m *m) {
     note_cpu(m);
-    int cpu = rn__load_relaxed(&m->cpu);
-    if (cpu >= 0 && (is_taken(cpu) || rn__chaos(2)) && rn__cpu_leave(is_taken)) note_cpu(m);
+    if ((is_taken(rn__load_relaxed(&m->cpu)) || rn__chaos(2)) && rn__cpu_leave(is_taken))
+        note_cpu(m);
 }
 
 /*

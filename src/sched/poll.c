@@ -349,13 +349,8 @@ static uint32_t own_set(uint32_t id) { return own_sets == 0 ? 0 : 1 + id % own_s
 
 /* The set of the P that runs where the kernel handles what comes for fd; 0: there is none. */
 static uint32_t set_there(int fd) {
-    int cpu = rn__poller_cpu(fd);
-    for (uint32_t i = 0; cpu >= 0 && i < rn__load_relaxed(&rn__sched.procs); i++) {
-        struct rn__p *p = rn__load_acquire(&rn__sched.ps[i]);
-        struct rn__m *m = p ? rn__load_acquire(&p->m) : NULL;
-        if (m && rn__load_relaxed(&m->cpu) == cpu) return own_set(i);
-    }
-    return 0;
+    const struct rn__p *p = rn__p_on(rn__poller_cpu(fd), NULL);
+    return p ? own_set(p->id) : 0;
 }
 
 /* Where the kernel handles everything on one CPU its P is not to have everything either. */

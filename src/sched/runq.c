@@ -32,7 +32,7 @@
 
 enum {
     GLANCE_US = 60,  /* between two glances that tell how fast a ring moves, be it in bursts */
-    STALE_US = 1000, /* after which the first one tells nothing */
+    STALE_US = 1000, /* after which the first one tells nothing, at least */
     YOUNG_TICKS = 8, /* every so many picks the newest of the young comes before the ring */
     YOUNG_MS = 10,   /* so often the oldest of the young comes first */
     LONG_US = 250,   /* what waits so long is stolen at once; twice as long for each loss */
@@ -375,7 +375,9 @@ static bool waits_long(struct rn__p *p, rn_time now, rn_duration too_long) {
     uint32_t gone = left(p), n = rn__runq_length(p);
     uint32_t moved = gone - rn__load_relaxed(&p->watched_left);
     rn_duration since = now - rn__load_relaxed(&p->watched);
-    if (n == 0 || since > (too_long > STALE_US * RN_US / 2 ? 2 * too_long : STALE_US * RN_US)) {
+    rn_duration stale = STALE_US * RN_US;
+    if (stale < 2 * too_long) stale = 2 * too_long;
+    if (n == 0 || since > stale) {
         note_left(p, gone, now);
         return false;
     }
